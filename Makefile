@@ -1,0 +1,58 @@
+# Each target sets up what it needs (.ci/setup), from nothing: no virtual environment to make or activate.
+PYTHON ?= python3
+BIN := .venv/bin
+BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*.pxd kernels/cpu/*.h)
+export PYTHON
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint types wheel bench format relion clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/runtime  ## correct a movie with known motion and compare (needs no data, under two minutes)
+	$(BIN)/pypcore demo
+
+test: .venv/dev relion lint types  ## everything a change must pass
+	$(BIN)/pytest
+	@$(MAKE) --no-print-directory wheel
+
+lint: .venv/dev  ## style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/dev  ## types
+	$(BIN)/mypy
+
+# A wheel from the sdist, installed apart and run from another folder: nothing may come from this checkout.
+wheel: .venv/dev  ## build sdist and wheel, install the wheel elsewhere and run it
+	rm -rf dist build/elsewhere && mkdir -p build/elsewhere
+	$(BIN)/python -m build --outdir dist . > build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
+	! tar -tvzf dist/*.tar.gz | grep -E '^l|\.(c|so|pyc)$$'  # sources only, and no link
+	! $(BIN)/python -m zipfile -l dist/*.whl | tail -n +2 | grep -vE '^pypcore(-[0-9.]+\.dist-info)?/'
+	test -x build/venv/bin/pip || $(PYTHON) -m venv build/venv
+	build/venv/bin/pip install --quiet --no-compile dist/*.whl
+	build/venv/bin/pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
+	cd build/elsewhere && ../venv/bin/pypcore version && ../venv/bin/pypcore --help > help.txt
+	cd build/elsewhere && ../venv/bin/pypcore demo --quick
+
+bench: .venv/runtime  ## measure, beside RELION and the floor, and print the table
+	$(BIN)/python -m bench
+
+format: .venv/dev  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+relion:
+	@.ci/setup relion
+
+clean:  ## remove all that was built, .venv too
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f kernels/cpu/*.c kernels/cpu/*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/runtime: $(BUILT_FROM)
+	.ci/setup runtime
+
+.venv/dev: $(BUILT_FROM)
+	.ci/setup dev

@@ -1,0 +1,1 @@
+"""pypcore: a cryo-EM compute pipeline."""

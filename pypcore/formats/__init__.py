@@ -1,0 +1,1 @@
+"""Files to arrays and small tables, and back."""

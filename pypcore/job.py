@@ -1,0 +1,224 @@
+"""The job folder: every path in it, how it is made, opened and owned.
+
+::
+
+    JOB/job.toml              the request
+        items.jsonl           the manifest, one item a line; a job that grows only appends
+        plan.json             bundles and concurrency
+        records/ATTEMPT.jsonl what came of each item
+        logs/ATTEMPT.log      what each worker said
+        runs/NNNN.json        each run: who drives it, where, how it ended
+        cancel                exists while somebody wants the job to stop
+        everything else       products
+
+All state is here: a job folder can be moved, copied and read with ``less``.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pypcore.errors import SetupError, UsageError
+from pypcore.items import Item
+from pypcore.products import whole, write_text
+from pypcore.request import Request
+
+STALE_S = 60.0  # a driver on another host that gave no sign of life for so long is taken for dead
+SIGN_OF_LIFE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job folder."""
+
+    folder: Path
+
+    @property
+    def request_file(self) -> Path:
+        """Where the request is frozen."""
+        return self.folder / "job.toml"
+
+    @property
+    def items_file(self) -> Path:
+        """Where the manifest is."""
+        return self.folder / "items.jsonl"
+
+    @property
+    def plan_file(self) -> Path:
+        """Where the plan is."""
+        return self.folder / "plan.json"
+
+    @property
+    def records(self) -> Path:
+        """Folder of the records."""
+        return self.folder / "records"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the logs."""
+        return self.folder / "logs"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs."""
+        return self.folder / "runs"
+
+    @property
+    def cancel_file(self) -> Path:
+        """Exists while somebody wants the job to stop; its text is ``finish`` or ``now``."""
+        return self.folder / "cancel"
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "Job":
+        """Open an existing job folder; raise UsageError where there is none."""
+        job = cls(Path(folder).absolute())
+        if not job.request_file.is_file():
+            raise UsageError(f"{folder}: not a job folder (no job.toml in it)")
+        return job
+
+    def exists(self) -> bool:
+        """Say whether a request was frozen here."""
+        return self.request_file.is_file()
+
+    def create(self) -> None:
+        """Make the folder; refuse one that holds other things."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"{self.folder}: is a file, not a folder; give another job folder with -o")
+        try:
+            for part in (self.records, self.logs, self.runs):
+                part.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SetupError(f"{self.folder}: can't make the job folder: {error.strerror}") from error
+
+    # -- request and manifest
+
+    def request(self) -> Request:
+        """Read the frozen request."""
+        return Request.from_toml(self.request_file.read_text(encoding="utf-8"), str(self.request_file))
+
+    def freeze(self, request: Request) -> None:
+        """Write the request."""
+        write_text(self.request_file, request.to_toml())
+
+    def write_items(self, items: Sequence[Item]) -> None:
+        """Write the manifest whole."""
+        with (
+            whole(self.items_file) as temporary,
+            temporary.open("w", encoding="utf-8", errors="surrogateescape") as out,
+        ):
+            for item in items:
+                row: dict[str, str | int] = {"name": item.name, "given": item.given, "path": str(item.path)}
+                row |= {"size": item.size, "mtime_ns": item.mtime_ns}
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def items(self) -> Iterator[Item]:
+        """Read the manifest line by line."""
+        if not self.items_file.is_file():
+            return
+        with self.items_file.open(encoding="utf-8", errors="surrogateescape") as lines:
+            for index, line in enumerate(lines):
+                row = json.loads(line)
+                yield Item(index, row["name"], Path(row["path"]), row["given"], row["size"], row["mtime_ns"])
+
+    # -- runs
+
+    def claim(self, argv: Sequence[str]) -> "Run":
+        """Become the job's driver; refuse while another one lives."""
+        for attempt in range(1, 1_000_000):
+            last = self.last_run()
+            if last and last.alive():
+                raise SetupError(
+                    f"{self.folder}: already being run by process {last.pid} on {last.host}; "
+                    f"wait for it, or stop it with: pypcore cancel {self.folder}"
+                )
+            run = Run(
+                number=(last.number if last else 0) + 1,
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                born=process_birth(os.getpid()),
+                argv=list(argv),
+                started=time.time(),
+            )
+            try:
+                handle = os.open(self.run_file(run.number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            except FileExistsError:
+                if attempt > 10:
+                    raise
+                continue  # somebody was faster: look again
+            with os.fdopen(handle, "w") as out:
+                json.dump(asdict(run), out)
+            self.cancel_file.unlink(missing_ok=True)
+            return run
+        raise AssertionError("unreachable")
+
+    def run_file(self, number: int) -> Path:
+        """Where run ``number`` is described."""
+        return self.runs / f"{number:04d}.json"
+
+    def write_run(self, run: "Run") -> None:
+        """Rewrite the description of a run."""
+        write_text(self.run_file(run.number), json.dumps(asdict(run)) + "\n")
+
+    def sign_of_life(self, run: "Run") -> None:
+        """Tell other hosts that the driver lives."""
+        with contextlib.suppress(OSError):  # the next sign comes in a few seconds
+            os.utime(self.run_file(run.number))
+
+    def last_run(self) -> "Run | None":
+        """Return the newest run, if there was any."""
+        files = sorted(self.runs.glob("[0-9]*.json")) if self.runs.is_dir() else []
+        for file in reversed(files):
+            try:
+                run = Run(**json.loads(file.read_text()))
+            except (
+                ValueError,
+                TypeError,
+            ):  # killed while it was being created: its number is taken all the same
+                return Run(number=int(file.stem), pid=-1, host="", born=0.0, ended=time.time(), outcome="lost")
+            run.seen = file.stat().st_mtime
+            return run
+        return None
+
+    def read_plan(self) -> dict[str, Any]:
+        """Read the plan as plain values."""
+        plan: dict[str, Any] = json.loads(self.plan_file.read_text())
+        return plan
+
+
+@dataclass
+class Run:
+    """One run of a job's driver. ``born`` is the start of the process, which tells a reused process id."""
+
+    number: int
+    pid: int
+    host: str
+    born: float
+    argv: list[str] | None = None
+    started: float = 0.0
+    ended: float | None = None
+    outcome: str = "running"
+    message: str = ""
+    seen: float = 0.0
+
+    def alive(self) -> bool:
+        """Say whether this run goes on: its process lives here, or it gave signs of life from elsewhere."""
+        if self.ended is not None:
+            return False
+        if self.host == socket.gethostname():
+            return process_birth(self.pid) == self.born != 0.0
+        return time.time() - self.seen < STALE_S
+
+
+def process_birth(pid: int) -> float:
+    """Return when process ``pid`` of this machine began, in clock ticks since boot; 0 when there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return 0.0 if fields[0] in "ZX" else float(fields[19])

@@ -1,0 +1,223 @@
+"""A job on this machine: Launch, Split and Merge, one after another, under one driver."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+from pypcore import records, relion_job
+from pypcore.errors import PypcoreError, UsageError
+from pypcore.items import Item
+from pypcore.job import Job, Run
+from pypcore.launch import Launched, check_disk, launch
+from pypcore.machine import Slot, slots, this_machine
+from pypcore.merge import gaps, last_merge, what_is_done
+from pypcore.pool import Limits, Listener, Pool
+from pypcore.products import remove_parts, write_text
+from pypcore.records import Record, State, count, fold, read_records
+from pypcore.request import Request
+from pypcore.split import bundles_to_do
+
+SUCCESS, SOME_FAILED, CANCELLED = 0, 1, 4
+
+
+@dataclass
+class Outcome:
+    """How a run ended: the states of all items, what Merge said, and the exit code."""
+
+    launched: Launched
+    states: list[State] = field(default_factory=list)
+    done_now: int = 0
+    missing: list[Item] = field(default_factory=list)
+    merge: Record | None = None
+    merged_before: bool = False
+    cancelled: bool = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Count the items in each outcome."""
+        return count(self.states)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when everything is done, 1 when something failed, 4 when the user stopped it."""
+        if self.cancelled:
+            return CANCELLED
+        merged = self.merged_before or (self.merge is not None and self.merge["outcome"] == records.DONE)
+        return SUCCESS if merged and self.counts[records.DONE] == len(self.states) else SOME_FAILED
+
+
+class Silent(Listener):
+    """Hears everything, says nothing."""
+
+    def planned(self, launched: Launched, at_once: int) -> None:
+        """Launch is over; ``at_once`` tasks will run at the same time."""
+
+    def merging(self) -> None:
+        """Split is over."""
+
+    def stopping(self, now: bool) -> None:
+        """The user asked to stop."""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What a user has to allow by name."""
+
+    retry_failed: bool = False
+    redo: bool = False
+    ignore_disk: bool = False
+
+
+def run_here(
+    job: Job,
+    request: Request,
+    *,
+    consent: Consent | None = None,
+    listener: Silent | None = None,
+    argv: Sequence[str] = (),
+) -> Outcome:
+    """Do a job on this machine, or what is missing of it.
+
+    UsageError, SetupError: nothing was begun, or (a full disk) what is done is kept.
+    """
+    consent = consent or Consent()
+    listener = listener or Silent()
+    launched = launch(job, request, retry_failed=consent.retry_failed)
+    if launched.overwritten and not consent.redo:
+        raise UsageError(
+            f"{job.folder}: {launched.overwritten} items are finished, with other settings "
+            f"({', '.join(launched.because)}); choose another folder with -o, or give --redo to make them again"
+        )
+    split_slots, merge_slots = fit(request, launched)
+    if not consent.ignore_disk:
+        check_disk(job, launched.disk)
+    job.create()
+    run = job.claim(argv)
+    outcome = Outcome(launched, launched.states)
+    try:
+        with relion_job.exit_file(job.folder, lambda: outcome.exit_code):
+            remove_parts(job.folder)
+            job.write_items(launched.items)
+            job.freeze(request)
+            write_text(job.plan_file, _describe_plan(launched, len(split_slots)))
+            listener.planned(launched, len(split_slots))
+            _split_and_merge(job, run, outcome, split_slots, merge_slots, listener)
+    except BaseException as error:
+        run.outcome, run.message = "error", str(error)
+        raise
+    else:
+        run.outcome = {SUCCESS: "done", SOME_FAILED: "failed", CANCELLED: "cancelled"}[outcome.exit_code]
+    finally:
+        run.ended = time.time()
+        job.cancel_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the disk is full: the process being gone says as much
+            job.write_run(run)
+        _tell(request, job, outcome)
+    return outcome
+
+
+def fit(request: Request, launched: Launched) -> tuple[list[Slot], list[Slot]]:
+    """Return the slots of Split and of Merge on this machine; SetupError for a phase that can never fit."""
+    resources = request.resources
+    machine = this_machine(with_gpus=any(phase.gres for phase in (resources.launch, resources.split, resources.merge)))
+    slots(machine, resources.launch, 1, "Launch")  # its work is done by this process; a request must fit all the same
+    return (
+        slots(machine, resources.split, launched.plan.concurrency),
+        slots(machine, resources.merge, 1, "Merge"),
+    )
+
+
+def _split_and_merge(
+    job: Job, run: Run, outcome: Outcome, split_slots: list[Slot], merge_slots: list[Slot], listener: Silent
+) -> None:
+    launched, request = outcome.launched, outcome.launched.request
+    digest = request.digest()
+    limits = Limits(request.resources.split.walltime, request.policy.item_timeout)
+    pool = Pool(job, run, digest, split_slots, limits, listener)
+    with _signals(pool, listener):
+        try:
+            if launched.todo:
+                pool.do(bundles_to_do(launched))
+            outcome.states = fold(read_records(job.records), launched.items, digest)
+            outcome.done_now = sum(outcome.states[i].outcome == records.DONE for i in launched.todo)
+            outcome.missing = gaps(launched.items, outcome.states)
+            outcome.cancelled = pool.finish.is_set()
+            if outcome.cancelled or not outcome.counts[records.DONE]:
+                return
+            if outcome.missing and not request.policy.allow_missing:
+                return
+            of = what_is_done(outcome.states)
+            earlier = last_merge(job)
+            if earlier and earlier["outcome"] == records.DONE and earlier["of"] == of and _there(job, earlier):
+                outcome.merged_before = True
+                return
+            listener.merging()
+            pool.slots, pool.limits = merge_slots, Limits(request.resources.merge.walltime)
+            outcome.merge = pool.merge(of)
+            outcome.cancelled = pool.now.is_set()
+        finally:
+            pool.close()
+
+
+def _there(job: Job, merge: Record) -> bool:
+    paths = ((job.folder / relative, size) for relative, size in merge["products"].values())
+    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+
+
+@contextlib.contextmanager
+def _signals(pool: Pool, listener: Silent) -> Iterator[None]:
+    """Ctrl-C once: finish the items in hand; twice, SIGTERM or a closed terminal: stop now."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may; a notebook's cell or a caller's thread uses the cancel file
+        return
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        now = pool.finish.is_set() or number != signal.SIGINT
+        pool.stop(now=now)
+        listener.stopping(now)
+
+    heeded = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, heed) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _describe_plan(launched: Launched, at_once: int) -> str:
+    plan = launched.plan
+    described = {
+        "items": plan.items,
+        "bundle_size": plan.bundle_size,
+        "bundles": plan.bundles,
+        "concurrency": plan.concurrency,
+        "at_once_here": at_once,
+        "disk_bytes": launched.disk,
+    }
+    return json.dumps(described, indent=1) + "\n"
+
+
+def _tell(request: Request, job: Job, outcome: Outcome) -> None:
+    """Run the user's command: ``on_done`` when all went well, ``on_fail`` otherwise."""
+    succeeded = outcome.exit_code == SUCCESS
+    command = request.policy.on_done if succeeded else request.policy.on_fail
+    if not command:
+        return
+    counts = outcome.counts
+    facts = {
+        "PYPCORE_JOB": str(job.folder),
+        "PYPCORE_EXIT_CODE": str(outcome.exit_code),
+        "PYPCORE_DONE": str(counts[records.DONE]),
+        "PYPCORE_FAILED": str(sum(counts[bad] for bad in records.BAD)),
+    }
+    ended = subprocess.run(command, shell=True, env={**os.environ, **facts})
+    if ended.returncode:
+        raise PypcoreError(f"the job is over; the command after it exited with {ended.returncode}: {command}")

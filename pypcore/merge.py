@@ -1,0 +1,56 @@
+"""Merge: see whether Split left gaps, and hand what is done to the operation's ``finish``."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from pypcore import records
+from pypcore.items import Item
+from pypcore.job import Job
+from pypcore.operation import Done
+from pypcore.records import State, fold, read_records
+
+GAPS = (
+    records.ERROR,
+    records.TIMEOUT,
+    records.MEMORY,
+    records.LOST,
+    records.CANCELLED,
+    records.RUNNING,
+    records.WAITING,
+)
+
+
+def gaps(items: Sequence[Item], states: Sequence[State]) -> list[Item]:
+    """List the items that another attempt may still finish.
+
+    An item whose own file is at fault is no gap: it is settled, reported, and left out.
+    """
+    return [item for item, state in zip(items, states, strict=True) if state.outcome in GAPS]
+
+
+def what_is_done(states: Sequence[State]) -> str:
+    """Name the set of finished items and attempts: Merge is out of date when this differs."""
+    digest = hashlib.sha256()
+    for index, state in enumerate(states):
+        if state.outcome == records.DONE and state.record:
+            digest.update(f"{index}:{state.record['attempt']}:{state.record['time']};".encode())
+    return digest.hexdigest()[:16]
+
+
+def read_done(job: Job) -> Iterator[Done]:
+    """Read what is finished, in the order of the items."""
+    items = list(job.items())
+    states = fold(read_records(job.records), items, job.request().digest())
+    for item, state in zip(items, states, strict=True):
+        if state.outcome == records.DONE and state.record:
+            products = {kind: job.folder / path for kind, (path, _) in state.record["products"].items()}
+            yield Done(item, products, state.record["figures"])
+
+
+def last_merge(job: Job) -> records.Record | None:
+    """Return the newest record of a Merge, if there was one."""
+    newest = None
+    for record in read_records(job.records):
+        if record["event"] == "merge" and (newest is None or record["time"] >= newest["time"]):
+            newest = record
+    return newest

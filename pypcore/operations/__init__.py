@@ -1,0 +1,1 @@
+"""Operations: one file each, and what belongs to them."""

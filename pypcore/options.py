@@ -1,0 +1,149 @@
+"""From options as a user gives them (command line, Python keywords, TOML) to a request, with where each came from.
+
+One flat namespace: ``threads`` means Split's, ``merge_threads`` Merge's; what is neither a resource nor a policy
+is a parameter of the operation.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pypcore.errors import UsageError
+from pypcore.operation import Operation, get_operation
+from pypcore.request import Policy, Request, read_config
+from pypcore.resources import Resources, parse_walltime
+from pypcore.spelling import did_you_mean
+
+PHASES = ("launch", "split", "merge")
+PER_PHASE = ("threads", "memory", "walltime", "gres")
+OF_SPLIT = ("total_threads", "total_memory", "bundle_size")
+PLACEMENT = ("partition", "account", "qos", "constraint", "exclude", "reservation")
+
+RESOURCE_OPTIONS: dict[str, tuple[str, str]] = {
+    **{key: ("split", key) for key in (*PER_PHASE, *OF_SPLIT)},
+    **{f"{phase}_{key}": (phase, key) for phase in PHASES for key in PER_PHASE},
+    **{key: ("placement", key) for key in PLACEMENT},
+    "sbatch": ("placement", "extra_lines"),
+}
+POLICY_OPTIONS = tuple(vars(Policy()))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request, and for each of its options where the value came from."""
+
+    request: Request
+    origins: dict[str, str]
+
+
+def prepare(
+    operation_name: str,
+    inputs: Sequence[str | os.PathLike[str]],
+    job: str | os.PathLike[str],
+    options: Mapping[str, Any],
+    *,
+    config: Path | None = None,
+    said: str = "command line",
+) -> Prepared:
+    """Build a request from ``options`` (those that are None were not given), over those of the file ``config``.
+
+    UsageError for anything unknown or out of bounds. ``said`` names where ``options`` came from.
+    """
+    operation = get_operation(operation_name)
+    given = {key: value for key, value in options.items() if value is not None}
+    known = [*operation.Parameters.model_fields, *RESOURCE_OPTIONS, *POLICY_OPTIONS]
+    for key in given:
+        if key not in known:
+            raise UsageError(f"{operation.name} has no option '{key}'{did_you_mean(key, known)}")
+    file = read_config(config) if config else {}
+    origins = {key: str(config) for key in _flat(file)} | dict.fromkeys(given, said)
+
+    root = Path.cwd()
+    parameters = {
+        **file.get("parameters", {}),
+        **{k: given[k] for k in given if k in operation.Parameters.model_fields},
+    }
+    params = _validate(operation, parameters, root)
+    resources = _resources(file.get("resources", {}), given)
+    if operation.needs_gpu(params) and not resources.split.gres:
+        resources = Resources(resources.launch, resources.split.with_gpu(), resources.merge, resources.placement)
+        origins["gres"] = f"{operation.name} needs a GPU"
+    request = Request(
+        operation=operation.name,
+        operation_version=operation.version,
+        inputs=tuple(os.fspath(one) for one in inputs),
+        root=root,
+        job_as_given=os.fspath(job).rstrip("/") or "/",
+        parameters=params.model_dump(mode="json"),
+        auxiliary=_stat(operation.auxiliary(params)),
+        resources=resources,
+        policy=_policy(file.get("policy", {}), given),
+        pypcore=version("pypcore"),
+    )
+    return Prepared(request, origins)
+
+
+def change_resources(resources: Resources, options: Mapping[str, Any]) -> Resources:
+    """Return ``resources`` with what ``options`` give of them."""
+    return _resources(resources.to_dict(), {key: value for key, value in options.items() if value is not None})
+
+
+def _resources(tables: Mapping[str, Any], given: Mapping[str, Any]) -> Resources:
+    merged: dict[str, dict[str, Any]] = {phase: dict(table) for phase, table in tables.items()}
+    for key, (phase, name) in RESOURCE_OPTIONS.items():
+        if key in given:
+            merged.setdefault(phase, {})[name] = given[key]
+    return Resources.from_dict(merged)
+
+
+def _policy(table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
+    values = {**table, **{key: given[key] for key in POLICY_OPTIONS if key in given}}
+    if isinstance(values.get("item_timeout"), str):
+        values["item_timeout"] = parse_walltime(values["item_timeout"])
+    return Policy(**values)
+
+
+def _validate(operation: Operation, parameters: Mapping[str, Any], root: Path) -> Any:
+    fields = operation.Parameters.model_fields
+    for key in parameters:
+        if key not in fields:
+            raise UsageError(f"{operation.name} has no parameter '{key}'{did_you_mean(key, fields)}")
+    try:
+        params = operation.Parameters(**parameters)
+    except ValidationError as error:
+        raise UsageError("; ".join(_in_words(fault) for fault in error.errors())) from error
+    files = {key: Path(os.path.abspath(root / value)) for key, value in params if isinstance(value, Path)}
+    return params.model_copy(update=files)
+
+
+def _in_words(fault: Any) -> str:
+    """Say a fault that pydantic found as ``pixel_size -1: should be greater than 0``."""
+    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "missing":
+        return f"{where} is needed: give --{where.replace('_', '-')}"
+    return f"{where} {fault['input']!r}: {message}" if where else message
+
+
+def _stat(files: Sequence[Path]) -> dict[str, list[int]]:
+    found = {}
+    for file in files:
+        try:
+            stat = file.stat()
+        except OSError as error:
+            raise UsageError(f"{file}: {error.strerror}") from error
+        found[str(file)] = [stat.st_size, stat.st_mtime_ns]
+    return found
+
+
+def _flat(file: Mapping[str, Any]) -> list[str]:
+    keys = [*file.get("parameters", {}), *file.get("policy", {})]
+    for option, (phase, name) in RESOURCE_OPTIONS.items():
+        if name in file.get("resources", {}).get(phase, {}):
+            keys.append(option)
+    return keys

@@ -1,0 +1,15 @@
+"""Split, here: the bundles that still have something to do go to the local pool."""
+
+from collections.abc import Iterator
+
+from pypcore.items import Item
+from pypcore.launch import Launched
+
+
+def bundles_to_do(launched: Launched) -> Iterator[list[Item]]:
+    """Yield the bundles of the plan, in order, each with what is still to be done of it."""
+    todo = set(launched.todo)
+    for bundle in launched.plan:
+        items = [launched.items[index] for index in bundle if index in todo]
+        if items:
+            yield items

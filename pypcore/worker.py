@@ -1,0 +1,319 @@
+"""The worker: does bundles of items, one item after another, and records what came of each.
+
+The same program runs on a laptop and on a node. The local pool starts it as ``python -m pypcore.worker JOB …``
+and speaks with it in lines of JSON: commands on its standard input, reports on a pipe of its own. Whatever is
+printed, by us or by a library, goes to the attempt's log.
+
+It ends at once, with its children, when its standard input closes: whoever started it is gone, and nobody would
+keep its limits any more.
+"""
+
+import argparse
+import contextlib
+import errno
+import json
+import logging
+import os
+import queue
+import resource
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from pypcore import records
+from pypcore.errors import InputError, PypcoreError
+from pypcore.items import Item
+from pypcore.job import Job
+from pypcore.operation import Context, Done, Result, get_operation
+from pypcore.records import Record, Recorder, begin_record, end_record
+from pypcore.request import Request
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+PROGRESS_S = 0.5
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Worker:
+    """Does items of one job under one attempt, with ``threads`` CPUs and ``memory`` bytes a task.
+
+    ``report`` hears what happens as it happens; what counts is the record on disk.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        attempt: str,
+        threads: int,
+        memory: int,
+        devices: list[int],
+        report: Report = lambda event: None,
+    ) -> None:
+        self.job = job
+        self.attempt = attempt
+        self.threads = threads
+        self.memory = memory
+        self.devices = devices
+        self.report = report
+        self.request: Request = job.request()
+        self.digest = self.request.digest()
+        self.operation = get_operation(self.request.operation)
+        self.params = self.operation.Parameters(**self.request.parameters)
+        self.recorder = Recorder(job.records / f"{attempt}.jsonl")
+        self.scratch = job.folder / "scratch" / attempt
+        self.log = logging.getLogger("pypcore.item")
+
+    def close(self) -> None:
+        """Make the records durable, remove the scratch folder."""
+        self.recorder.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another worker's scratch is still in it, or nobody made it
+            self.scratch.parent.rmdir()
+
+    def do_bundle(self, items: Iterable[Item], stop: Callable[[], bool] = lambda: False) -> None:
+        """Do the items one after another; begin no further one once ``stop()`` is true."""
+        for item in items:
+            if stop():
+                return
+            self.do_item(item)
+
+    def do_item(self, item: Item) -> Record:
+        """Do one item and record it. Only a full disk is raised: no other item could be recorded either."""
+        self._record(begin_record(item, self.digest))
+        log_from = _log_position()
+        clock = _Clock()
+        result, outcome, message = Result(), records.DONE, ""
+        try:
+            result = self.operation.process(item, self.params, self._context(item))
+        except InputError as error:
+            outcome, message = records.FAILED, _one_line(error)
+        except MemoryError as error:
+            outcome, message = records.MEMORY, f"out of memory: {_one_line(error)}"
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise
+            outcome, message = self._unforeseen(error)
+        except Exception as error:
+            outcome, message = self._unforeseen(error)
+        if message:
+            self.log.error("%s: %s", item.name, message)
+        record = end_record(
+            item,
+            self.digest,
+            outcome,
+            message,
+            products=self._relative(result.products),
+            figures=result.figures,
+            **clock.figures(),
+            threads=self.threads,
+            host=socket.gethostname(),
+            log=[log_from, _log_position()],
+        )
+        self._record(record)
+        return record
+
+    def do_merge(self, done: Iterable[Done], of: str) -> Record:
+        """Consolidate what is done and record it; ``of`` names what is merged."""
+        clock = _Clock()
+        context = self._context(None)
+        try:
+            result = self.operation.finish(done, self.params, context)
+            outcome, message = records.DONE, ""
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise
+            result, (outcome, message) = Result(), self._unforeseen(error)
+        except PypcoreError as error:
+            result, outcome, message = Result(), records.FAILED, _one_line(error)
+        except Exception as error:
+            result, (outcome, message) = Result(), self._unforeseen(error)
+        record: Record = {
+            "event": "merge",
+            "time": round(time.time(), 3),
+            "outcome": outcome,
+            "message": message,
+        }
+        record |= {
+            "products": self._relative(result.products),
+            "figures": result.figures,
+            **clock.figures(),
+            "of": of,
+        }
+        self._record(record)
+        return record
+
+    def _record(self, record: Record) -> None:
+        self.recorder.append(record)
+        self.report(record)
+
+    def _unforeseen(self, error: Exception) -> tuple[str, str]:
+        traceback.print_exception(error, file=sys.stderr)
+        sys.stderr.flush()
+        return records.ERROR, f"{type(error).__name__}: {_one_line(error)}"
+
+    def _relative(self, products: dict[str, Path]) -> dict[str, list[Any]]:
+        """Return each product's path in the job folder and its size, by which a later run knows it is still there."""
+        folder = self.job.folder
+        return {kind: [str(path.relative_to(folder)), path.stat().st_size] for kind, path in products.items()}
+
+    def _context(self, item: Item | None) -> Context:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        said = 0.0
+
+        def progress(share: float) -> None:
+            nonlocal said
+            now = time.monotonic()
+            if item is not None and now - said > PROGRESS_S:
+                said = now
+                self.report({"event": "progress", "item": item.index, "share": round(share, 3)})
+
+        return Context(
+            job=self.job.folder,
+            job_as_given=self.request.job_as_given,
+            threads=self.threads,
+            memory=self.memory,
+            devices=self.devices,
+            scratch=self.scratch,
+            log=self.log,
+            progress=progress,
+        )
+
+
+class _Clock:
+    """Wall time, CPU time and peak memory since it was made."""
+
+    def __init__(self) -> None:
+        # Linux: 5 resets the peak of this process, so that each item has its own.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+        self._wall = time.monotonic()
+        self._cpu = _cpu_seconds()
+
+    def figures(self) -> dict[str, float]:
+        """Return ``wall_s``, ``cpu_s`` and ``peak_mib``."""
+        return {
+            "wall_s": round(time.monotonic() - self._wall, 3),
+            "cpu_s": round(_cpu_seconds() - self._cpu, 3),
+            "peak_mib": round(peak_memory(os.getpid()) / 2**20, 1),
+        }
+
+
+def _cpu_seconds() -> float:
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    )
+
+
+def peak_memory(pid: int) -> int:
+    """Return the largest resident memory of process ``pid`` since its peak was last reset, in bytes; 0 if gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _log_position() -> int:
+    """Return how far the log, which is standard error, has got."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        return os.lseek(2, 0, os.SEEK_END)
+    except OSError:  # a terminal
+        return 0
+
+
+# -- as a process of the pool
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Serve the local pool: see the module's docstring for the protocol."""
+    parser = argparse.ArgumentParser(prog="pypcore.worker")
+    parser.add_argument("job", type=Path)
+    parser.add_argument("--attempt", required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--memory", type=int, required=True, help="bytes")
+    parser.add_argument("--devices", type=int, default=0, help="how many GPUs this process sees")
+    parser.add_argument("--cores", default="", help="numbers of the cores to stay on")
+    parser.add_argument("--reports", type=int, required=True, help="file descriptor to report on")
+    options = parser.parse_args(argv)
+    if options.cores:  # before any library counts them
+        os.sched_setaffinity(0, [int(core) for core in options.cores.split(",")])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's business
+    reports = os.fdopen(options.reports, "w", buffering=1, encoding="utf-8", errors="surrogateescape")
+
+    def report(event: dict[str, Any]) -> None:
+        reports.write(json.dumps(event, ensure_ascii=False) + "\n")
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    finish = threading.Event()
+    commands = _listen(finish)
+    job = Job.open(options.job)
+    worker = Worker(job, options.attempt, options.threads, options.memory, list(range(options.devices)), report)
+    try:
+        report({"event": "ready"})
+        while (command := commands.get()) is not None:
+            _obey(worker, command, report, finish)
+        worker.close()
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        report({"event": "disk-full", "message": f"{error.strerror}: {error.filename or job.folder}"})
+        os._exit(3)  # closing the records would need the disk
+
+
+def _obey(worker: Worker, command: dict[str, Any], report: Report, finish: threading.Event) -> None:
+    match command["do"]:
+        case "bundle":
+            worker.do_bundle((_item(row) for row in command["items"]), finish.is_set)
+            report({"event": "bundle-end"})
+        case "merge":
+            from pypcore.merge import read_done  # late: merge imports what only Merge needs
+
+            worker.do_merge(read_done(worker.job), command["of"])
+        case other:
+            raise ValueError(f"no such command: {other}")
+
+
+def _item(row: dict[str, Any]) -> Item:
+    return Item(**{**row, "path": Path(row["path"])})
+
+
+def _listen(finish: threading.Event) -> "queue.SimpleQueue[dict[str, Any] | None]":
+    """Read commands in a thread of their own, so that the end of the pool is seen while an item is being done."""
+    commands: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            command = json.loads(line)
+            match command["do"]:
+                case "finish":
+                    finish.set()
+                case "leave":
+                    commands.put(None)
+                    return
+                case _:
+                    commands.put(command)
+        os.killpg(0, signal.SIGKILL)  # the pool is gone; the pool made us the leader of our group
+
+    threading.Thread(target=listen, daemon=True).start()
+    return commands
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""What holds for all tests: which may be skipped, and how long an example of hypothesis may take."""
+
+import os
+import shutil
+
+import hypothesis
+import pytest
+
+# An example's time says nothing on a machine that does other things too; pytest-timeout ends what hangs.
+hypothesis.settings.register_profile("pypcore", deadline=None)
+hypothesis.settings.load_profile("pypcore")
+
+PROGRAMS = {"relion": "relion_run_motioncorr"}  # marker -> a program that is there when all are
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests of programs that are not installed; with PYPCORE_REQUIRE=relion (as in CI) refuse to."""
+    required = os.environ.get("PYPCORE_REQUIRE", "").split(",")
+    for marker, program in PROGRAMS.items():
+        if shutil.which(program):
+            continue
+        if marker in required:
+            raise pytest.UsageError(f"{program} is not on PATH, and PYPCORE_REQUIRE={marker}; see .ci/setup {marker}")
+        skip = pytest.mark.skip(reason=f"{program} is not on PATH; .ci/setup {marker} installs it")
+        for item in items:
+            if item.get_closest_marker(marker):
+                item.add_marker(skip)
