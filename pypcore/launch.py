@@ -38,15 +38,18 @@ class Launched:
     because: list[str] = field(default_factory=list)
 
 
-def launch(job: Job, request: Request, *, retry_failed: bool = False) -> Launched:
+def launch(job: Job, request: Request, *, retry_failed: bool = False, discover: bool = True) -> Launched:
     """Plan a job; writes nothing. ``job`` need not exist yet.
+
+    Without ``discover`` the items are those the job has; with it, new ones that the inputs name join them.
 
     UsageError for a request that can't mean anything, SetupError for one that this place can't do.
     """
     operation = get_operation(request.operation)
     params = operation.Parameters(**request.parameters)
     old = {str(item.path): item for item in job.items()}
-    items = _manifest(old, operation.discover(params, list(request.inputs), request.root), request.root)
+    found = operation.discover(params, list(request.inputs), request.root) if discover else []
+    items = _manifest(old, found, request.root)
     if not items:
         raise UsageError(f"{' '.join(request.inputs)}: no item found; nothing to do")
     operation.check(params, items)

@@ -82,14 +82,15 @@ def run_here(
     consent: Consent | None = None,
     listener: Silent | None = None,
     argv: Sequence[str] = (),
+    discover: bool = True,
 ) -> Outcome:
-    """Do a job on this machine, or what is missing of it.
+    """Do a job on this machine, or what is missing of it; without ``discover`` only the items that it has.
 
     UsageError, SetupError: nothing was begun, or (a full disk) what is done is kept.
     """
     consent = consent or Consent()
     listener = listener or Silent()
-    launched = launch(job, request, retry_failed=consent.retry_failed)
+    launched = launch(job, request, retry_failed=consent.retry_failed, discover=discover)
     if launched.overwritten and not consent.redo:
         raise UsageError(
             f"{job.folder}: {launched.overwritten} items are finished, with other settings "
@@ -145,7 +146,8 @@ def _split_and_merge(
         try:
             if launched.todo:
                 pool.do(bundles_to_do(launched))
-            outcome.states = fold(read_records(job.records), launched.items, digest)
+            known = list(read_records(job.records))
+            outcome.states = fold(known, launched.items, digest)
             outcome.done_now = sum(outcome.states[i].outcome == records.DONE for i in launched.todo)
             outcome.missing = gaps(launched.items, outcome.states)
             outcome.cancelled = pool.finish.is_set()
@@ -154,7 +156,7 @@ def _split_and_merge(
             if outcome.missing and not request.policy.allow_missing:
                 return
             of = what_is_done(outcome.states)
-            earlier = last_merge(job)
+            earlier = last_merge(known)
             if earlier and earlier["outcome"] == records.DONE and earlier["of"] == of and _there(job, earlier):
                 outcome.merged_before = True
                 return

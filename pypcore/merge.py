@@ -1,13 +1,13 @@
 """Merge: see whether Split left gaps, and hand what is done to the operation's ``finish``."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pypcore import records
 from pypcore.items import Item
 from pypcore.job import Job
 from pypcore.operation import Done
-from pypcore.records import State, fold, read_records
+from pypcore.records import Record, State, fold, read_records
 
 GAPS = (
     records.ERROR,
@@ -47,10 +47,7 @@ def read_done(job: Job) -> Iterator[Done]:
             yield Done(item, products, state.record["figures"])
 
 
-def last_merge(job: Job) -> records.Record | None:
+def last_merge(known: Iterable[Record]) -> Record | None:
     """Return the newest record of a Merge, if there was one."""
-    newest = None
-    for record in read_records(job.records):
-        if record["event"] == "merge" and (newest is None or record["time"] >= newest["time"]):
-            newest = record
-    return newest
+    merges = (record for record in known if record["event"] == "merge")
+    return max(merges, key=lambda record: float(record["time"]), default=None)

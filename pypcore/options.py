@@ -6,7 +6,7 @@ is a parameter of the operation.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,19 @@ def prepare(
         pypcore=version("pypcore"),
     )
     return Prepared(request, origins)
+
+
+def refresh(request: Request, options: Mapping[str, Any]) -> Request:
+    """Return a frozen request as it is now: its auxiliary files looked at again, ``options`` of resources changed."""
+    operation = get_operation(request.operation)
+    params = operation.Parameters(**request.parameters)
+    return replace(
+        request,
+        operation_version=operation.version,
+        auxiliary=_stat(operation.auxiliary(params)),
+        resources=change_resources(request.resources, options),
+        policy=_policy(vars(request.policy), {key: value for key, value in options.items() if value is not None}),
+    )
 
 
 def change_resources(resources: Resources, options: Mapping[str, Any]) -> Resources:

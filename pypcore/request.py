@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,10 +67,6 @@ class Request:
             if path in self.auxiliary and path in earlier.auxiliary and self.auxiliary[path] != earlier.auxiliary[path]:
                 found.append(f"{path} was replaced")
         return found
-
-    def with_resources(self, resources: Resources) -> "Request":
-        """Return the same request with other resources; its numbers stay the same."""
-        return replace(self, resources=resources)
 
     def to_toml(self) -> str:
         """Return the text of ``job.toml``."""

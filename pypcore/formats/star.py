@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from gemmi import cif
 
@@ -39,8 +40,8 @@ def _read_block(block: cif.Block, path: Path) -> Block:
     result = Block()
     for item in block:
         if item.pair is not None:
-            name: str = item.pair[0]
-            result.pairs[name.removeprefix("_")] = cif.as_string(item.pair[1])
+            name, value = cast(tuple[str, str], item.pair)
+            result.pairs[name.removeprefix("_")] = cif.as_string(value)
         elif item.loop is not None:
             if result.columns:
                 raise InputError(f"{path}: block data_{block.name} has more than one table; RELION's have one")

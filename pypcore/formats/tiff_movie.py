@@ -49,9 +49,13 @@ def read_pages(path: Path) -> list[tifffile.TiffPage]:
         with tifffile.TiffFile(path) as file:
             _check_chain(file, path)
             pages = [page.aspage() for page in file.pages]
+            if pages:
+                _ = pages[0].eer_tags  # cached: it can't be read any more when the file is closed
             size = file.filehandle.size
     except (tifffile.TiffFileError, struct.error, ValueError, IndexError, KeyError, TypeError) as error:
         raise InputError(f"{path}: a TIFF that can't be read ({error}); {COPY_AGAIN}") from error
+    if not pages:
+        raise InputError(f"{path}: a TIFF without a page; {COPY_AGAIN}")
     for number, page in enumerate(pages, 1):
         end = max((at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
         if end > size:

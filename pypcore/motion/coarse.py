@@ -21,7 +21,7 @@ _LOW_PASSES = (36.0, 24.0, 16.0, 14.0, 14.0)  # Å, one a round: coarse detail f
 _HIGH_PASS = 150.0  # Å
 _MEMORY = 0.85  # share of the running reference that the next frame still sees
 _LEAP = 40.0  # unbinned pixels: a step between frames as large as this needs good evidence
-_SIGNIFICANT = 6.5  # height of the median frame's peak over the noise of its correlation map
+SIGNIFICANT = 6.5  # height of the median frame's peak over the noise of its correlation map
 
 
 def align(small: SmallMovie, pixel_size: float, threads: Threads) -> tuple[Array, float]:
@@ -38,7 +38,7 @@ def align(small: SmallMovie, pixel_size: float, threads: Threads) -> tuple[Array
         power = spectra.power(found)
         if power > best_power:
             best, best_power, height = found, power, float(np.median(heights))
-    if height < _SIGNIFICANT:
+    if height < SIGNIFICANT:
         return np.zeros_like(best), height
     return (best - best.mean(0)) * scale, height
 
@@ -64,7 +64,7 @@ class _Spectra:
     def power(self, d: Array) -> float:
         return float((np.abs(self.total(d)) ** 2).sum(dtype=np.float64))
 
-    def against_the_others(self, low_pass: Array, d: Array, scale: float) -> tuple[Array, Array]:
+    def against_the_others(self, low_pass: Array, d: Array, scale: Array) -> tuple[Array, Array]:
         """One round: each frame against the aligned sum of all others."""
         total = self.total(d)
 
@@ -75,7 +75,7 @@ class _Spectra:
         found = list(self.threads.map(one, range(len(d))))
         return d + np.array([step for step, _ in found]), np.array([height for _, height in found])
 
-    def chain(self, low_pass: Array, scale: float) -> Array:
+    def chain(self, low_pass: Array, scale: Array) -> Array:
         """Follow the movie: each frame against a fading sum of those before it, from where the last one was."""
         d = np.zeros((len(self.data), 2))
         reference = self.data[0].copy()
@@ -86,18 +86,18 @@ class _Spectra:
             reference = _MEMORY * reference + self.moved(t, d[t])
         return d
 
-    def peak(self, product: NDArray[np.complex64], scale: float) -> tuple[Array, float]:
+    def peak(self, product: NDArray[np.complex64], scale: Array) -> tuple[Array, float]:
         """Return the displacement (y, x) at a correlation's best peak and its height in deviations.
 
         Of two peaks nearly as high the nearer one wins: the log of the odds falls with the square of the step.
         """
-        reach = [int(min(REACH / scale, n // 3)) for n in self.shape]
+        reach = [int(min(REACH / s, n // 3)) for s, n in zip(scale, self.shape, strict=True)]
         correlation = fft.irfft2(product, self.shape)
         deviation = float(correlation.std())
         if deviation == 0:
             return np.zeros(2), 0.0
         near = np.roll(correlation, reach, (0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1] / deviation
-        y, x = (np.arange(-r, r + 1.0) * scale / _LEAP for r in reach)
+        y, x = (np.arange(-r, r + 1.0) * s / _LEAP for r, s in zip(reach, scale, strict=True))
         odds = near * np.abs(near) / 2 - (y[:, None] ** 2 + x[None, :] ** 2) / 2
         i, j = np.unravel_index(np.argmax(odds[1:-1, 1:-1]), (2 * reach[0] - 1, 2 * reach[1] - 1))
         i, j = int(i) + 1, int(j) + 1
@@ -105,17 +105,16 @@ class _Spectra:
         return np.array(step), float(near[i, j])
 
 
-def _reduced(small: SmallMovie, pixel_size: float, threads: Threads) -> tuple[_Spectra, float, Array]:
-    """Band-passed transforms of the whole frames, cropped to 16 Å; their unbinned pixels a pixel; |k| in 1/Å."""
+def _reduced(small: SmallMovie, pixel_size: float, threads: Threads) -> tuple[_Spectra, Array, Array]:
+    """Transforms of the whole frames, cropped to 16 Å; unbinned pixels in their pixel (y, x); |k| in 1/Å."""
     n, height, width = small.frames.shape
     factor = max(1, round(_FINEST / (2 * pixel_size * small.step)))
     shape = (height // factor // 2 * 2, width // factor // 2 * 2)
-    # One factor for both axes would need sizes that divide; the frequencies stay right as they are kept in 1/Å.
     middle = shape[0] // 2
     kept = np.empty((n, shape[0], shape[1] // 2 + 1), np.complex64)
     ky, kx = fft.frequencies(shape)
-    scale_y, scale_x = height / shape[0] * small.step, width / shape[1] * small.step
-    k = np.hypot(ky / scale_y, kx / scale_x) / pixel_size
+    scale = np.array([height / shape[0], width / shape[1]]) * small.step
+    k = np.hypot(ky / scale[0], kx / scale[1]) / pixel_size
     band = 1 - np.exp(-((k * _HIGH_PASS) ** 2))
     window = np.outer(*(np.sin(np.pi * (np.arange(m) + 0.5) / m) for m in small.extent)).astype(np.float32)
 
@@ -128,7 +127,7 @@ def _reduced(small: SmallMovie, pixel_size: float, threads: Threads) -> tuple[_S
         kept[t] *= band
 
     threads.run(one, range(n))
-    return _Spectra(kept, shape, threads), scale_x, k
+    return _Spectra(kept, shape, threads), scale, k
 
 
 def _vertex(three: NDArray[np.float32]) -> float:

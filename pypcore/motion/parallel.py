@@ -18,12 +18,12 @@ class Threads:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="motion")
 
     def map(self, function: Callable[[Item], Product], items: Iterable[Item]) -> Iterator[Product]:
-        """Yield ``function(item)`` in the items' order; at most one finished product a thread waits."""
+        """Yield ``function(item)`` in the items' order; one product more than there are threads may wait."""
         waiting: deque[Future[Product]] = deque()
         try:
             for item in items:
                 waiting.append(self._pool.submit(function, item))
-                if len(waiting) > 2 * self.count - 1:
+                if len(waiting) > self.count:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -40,7 +40,7 @@ def shrink(frames: Frames, step: int, group: int, threads: Threads) -> SmallMovi
     """Make the small copy; ``group`` frames in a row are summed, a short last group joins the one before."""
     shape = small_shape(frames.height, frames.width, step)
     extent = (frames.height // step, frames.width // step)
-    fade = np.outer(_fade(extent[0], step), _fade(extent[1], step)).astype(np.float32)
+    rim = np.outer(fade(extent[0], step), fade(extent[1], step)).astype(np.float32)
     groups = group_of(frames.count, group)
     small = np.zeros((groups[-1] + 1, *shape), np.float32)
     for chunk in frames.chunks():
@@ -56,7 +56,7 @@ def shrink(frames: Frames, step: int, group: int, threads: Threads) -> SmallMovi
         noise = _noise(small[g], extent)
         if noise > 0:
             small[g] /= noise
-        inside *= fade
+        inside *= rim
 
     threads.run(finish, range(len(small)))
     return SmallMovie(small, step, extent)
@@ -97,7 +97,8 @@ def _noise(image: NDArray[np.float32], extent: tuple[int, int]) -> float:
     return float(np.sqrt(mean / (extent[0] * extent[1])))  # white noise of variance 1 has a power of their product
 
 
-def _fade(n: int, step: int) -> NDArray[np.float64]:
+def fade(n: int, step: int) -> NDArray[np.float64]:
+    """Return the factors [n] by which a small frame fades out at its edges along one axis."""
     width = min(max(4, _RIM // step), n // 2)
     i = np.arange(n) + 0.5
     return 0.5 - 0.5 * np.cos(np.pi * np.minimum(np.minimum(i, n - i) / width, 1))

@@ -31,6 +31,7 @@ class Exposure:
     dose: float  # e-/Å² per frame
     pre_dose: float = 0.0  # e-/Å² before the first frame
     voltage: float = 300.0  # kV
+    fading: bool = True  # whether radiation damage fades the specimen; one that was exposed before has faded
 
     def accumulated(self, frame: int) -> float:
         """Exposure in e-/Å² at the middle of ``frame`` (from 0)."""
@@ -124,7 +125,7 @@ class SimulatedMovie:
         motion = self.truth.motion
         faded = np.empty_like(self._spectrum)
         ky, kx, prefilter_y, prefilter_x, decay = self._tables
-        accumulated = self.truth.exposure.accumulated(frame)
+        accumulated = self.truth.exposure.accumulated(frame) if self.truth.exposure.fading else 0.0
         expose(self._spectrum, ky, kx, decay, accumulated, *motion.blur(frame), prefilter_y, prefilter_x, faded)
         coefficients = scipy.fft.irfft2(faded, s=self._canvas, overwrite_x=True)
         nodes = (np.arange(0, n + 2 * _CELL, _CELL, dtype=float) for n in motion.shape)

@@ -22,8 +22,7 @@ def test_a_total_below_one_task_is_refused_with_both_numbers_and_the_smallest_th
     with pytest.raises(UsageError) as caught:
         make_plan(100, SplitResources(threads=7, total_threads=5))
     assert str(caught.value) == (
-        "total threads 5 is less than one task's 7 threads; "
-        "give total threads of at least 7, or 0 for no limit"
+        "total threads 5 is less than one task's 7 threads; give total threads of at least 7, or 0 for no limit"
     )
     assert make_plan(100, SplitResources(threads=7, total_threads=7)).concurrency == 1
 

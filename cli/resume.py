@@ -1,0 +1,64 @@
+"""``pypcore resume JOB``: do what is missing."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pypcore.cli.common import JobArgument, JsonOption, console, open_job
+from pypcore.cli.progress import Shown
+from pypcore.cli.run import RESOURCE_HELP
+from pypcore.cli.summary import print_dry_run, print_outcome
+from pypcore.launch import launch
+from pypcore.local import Consent, fit, run_here
+from pypcore.options import refresh
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def resume(
+    job: JobArgument,
+    threads: Annotated[int | None, typer.Option(help=RESOURCE_HELP["threads"])] = None,
+    memory: Annotated[str | None, typer.Option(help=RESOURCE_HELP["memory"])] = None,
+    walltime: Annotated[str | None, typer.Option(help=RESOURCE_HELP["walltime"])] = None,
+    total_threads: Annotated[int | None, typer.Option(help="Threads of all tasks together; 0: no limit.")] = None,
+    item_timeout: Annotated[str | None, typer.Option(help="Time limit of one item, in the forms of walltime.")] = None,
+    merge_memory: Annotated[str | None, typer.Option(help="Memory per thread of Merge, GB.")] = None,
+    merge_walltime: Annotated[str | None, typer.Option(help="Time limit of Merge.")] = None,
+    allow_missing: Annotated[
+        bool | None,
+        typer.Option("--allow-missing/--refuse-missing", help="Merge even when items are missing.", show_default=False),
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Try again what failed by its own fault.")] = False,
+    redo: Annotated[bool, typer.Option(help="Make finished items again whose settings are changed.")] = False,
+    ignore_disk: Annotated[bool, typer.Option(help="Begin though the disk looks too small.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done and why; do nothing.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Do what is missing of a job: what was lost, stopped, or failed before on a file that is replaced now.
+
+    Its items are those it has; to add new ones, give the same command as before. Resources may be changed.
+    """
+    opened = open_job(job)
+    options = {
+        "threads": threads,
+        "memory": memory,
+        "walltime": walltime,
+        "total_threads": total_threads,
+        "item_timeout": item_timeout,
+        "merge_memory": merge_memory,
+        "merge_walltime": merge_walltime,
+        "allow_missing": allow_missing,
+    }
+    request = refresh(opened.request(), options)
+    consent = Consent(retry_failed, redo, ignore_disk)
+    if dry_run:
+        launched = launch(opened, request, retry_failed=retry_failed, discover=False)
+        origins = {key: "command line" for key, value in options.items() if value is not None}
+        print_dry_run(opened, launched, origins, len(fit(request, launched)[0]), as_json=json)
+        return
+    with Shown(console(stderr=True)) as shown:
+        outcome = run_here(opened, request, consent=consent, listener=shown, argv=sys.argv, discover=False)
+    print_outcome(opened, outcome, as_json=json)
+    raise typer.Exit(outcome.exit_code)

@@ -1,0 +1,63 @@
+"""``pypcore status JOB``: where a job is, and what went wrong."""
+
+import time
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pypcore import records
+from pypcore.cli.common import JobArgument, JsonOption, console, duration, open_job, print_json, style
+from pypcore.status import Status, read_status
+
+MOST_BAD = 20
+EXIT = {"running": 0, "done": 0, "failed": 1, "stopped": 1, "cancelled": 4}
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def status(job: JobArgument, json: JsonOption = False) -> None:
+    """Show where a job is, phase by phase, and what went wrong.
+
+    Exit code: 0 running or done, 1 some items failed or are missing, 4 cancelled.
+    """
+    known = read_status(open_job(job))
+    if json:
+        print_json(known.to_dict())
+    else:
+        _print(known, str(job))
+    raise typer.Exit(EXIT[known.phase])
+
+
+def _print(known: Status, folder: str) -> None:
+    out, counts = console(), known.counts
+    colour = style(known.phase)
+    out.print(f"{escape(known.request.operation)}  {escape(str(known.job.folder))}  [{colour}]{known.phase}[/{colour}]")
+    if known.run:
+        ago = duration(time.time() - known.run.started)
+        where = f"run {known.run.number} on {known.run.host}, process {known.run.pid}, begun {ago} ago"
+        out.print(f"{where}{f': {escape(known.run.message)}' if known.run.message else ''}")
+    table = Table()
+    shown = [key for key in (records.DONE, records.RUNNING, records.WAITING, *records.OUTCOMES[1:]) if counts[key]]
+    for heading in ("phase", "items", *shown):
+        table.add_column(
+            heading,
+            justify="left" if heading == "phase" else "right",
+            style=style(heading) if heading in counts else "",
+        )
+    table.add_row("Launch", str(len(known.items)), *("" for _ in shown))
+    table.add_row("Split", str(len(known.items)), *(str(counts[key]) for key in shown))
+    out.print(table)
+    out.print(f"Merge: {known.merge_state}")
+    for kind, path in known.products().items():
+        out.print(f"  {kind}: {escape(str(path))}")
+    bad = list(known.bad())
+    for item, state in bad[:MOST_BAD]:
+        message = escape((state.record or {}).get("message", ""))
+        out.print(f"[red]{state.outcome}[/red] {escape(item.name)}: {message}")
+    if len(bad) > MOST_BAD:
+        out.print(f"… and {len(bad) - MOST_BAD} more; --json lists all")
+    if known.missing and not known.running:
+        out.print(f"Go on with: pypcore resume {escape(folder)}")

@@ -1,0 +1,208 @@
+"""One movie in, one motion-corrected micrograph out."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from pypcore.errors import InputError
+from pypcore.motion.estimate import Estimate, estimate
+from pypcore.motion.field import MotionField
+from pypcore.motion.frames import Frames, FrameSource
+from pypcore.motion.memory import plan_memory
+from pypcore.motion.parallel import Threads
+from pypcore.motion.settings import MotionSettings
+from pypcore.motion.small import decimation, shrink
+from pypcore.motion.spectrum import group_factors, power_spectrum
+from pypcore.motion.summing import Combine, Grid, Warp
+from pypcore.motion.weights import dose_weights, low_rank
+
+Array = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+EARLY = 4.0  # e-/Å²: motion up to here is "early", as in RELION
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What comes of a movie. Images are mean counts as RELION scales them: sums over frames, binned by averaging."""
+
+    micrograph: Image  # dose-weighted if that was asked for
+    unweighted: Image | None
+    even: Image | None  # sums of frames 2, 4, ... of those used, weighted like the micrograph: even + odd = micrograph
+    odd: Image | None
+    power_spectrum: Image | None  # [512, 512]
+    pixel_size: float  # Å, of the images
+    field: MotionField
+    hot_pixels: NDArray[np.intp]  # [n, 2] (y, x)
+    figures: dict[str, Any]
+
+
+def correct_movie(
+    movie: FrameSource,
+    settings: MotionSettings,
+    *,
+    gain: Image | None = None,
+    defects: NDArray[np.bool_] | None = None,
+    threads: int = 1,
+    memory: int = 4 * 2**30,
+    log: logging.Logger | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Corrected:
+    """Align the frames of ``movie`` and add them up.
+
+    ``gain`` (h, w) multiplies the counts, 0 marks a bad pixel; ``defects`` (h, w) is true at bad pixels.
+    ``threads`` threads are used; ``memory`` bytes decide whether frames are kept or decoded again (the work of
+    a process of its own is assumed). The result depends on neither. ``progress`` is told shares of 1.
+    Raises InputError for what is wrong with the movie, or with the gain or defects beside it.
+    """
+    log = log or logging.getLogger(__name__)
+    tell = progress or (lambda share: None)
+    used = _used(movie, settings)
+    shape = movie.shape[1:]
+    for name, image in (("gain reference", gain), ("defect map", defects)):
+        if image is not None and image.shape != shape:
+            raise InputError(
+                f"{movie.path}: frames of {shape[1]} x {shape[0]} pixels, but a {name} of {image.shape[1]} x "
+                f"{image.shape[0]}; both have one size; check that they belong together and how it is rotated"
+            )
+    step = decimation(settings.pixel_size)
+    grid = Grid.of(shape, settings.binning)
+    combine = Combine(grid, settings.pixel_size)
+    weighting = _Weighting(used, combine.k, settings)
+    plan = plan_memory(
+        (len(used), *shape), movie.dtype, step, settings.group, weighting.factors.shape[1], threads, memory
+    )
+    if plan.needed > memory:
+        log.warning(
+            "%s: needs about %.1f GB of memory, %.1f are allowed", movie.path, plan.needed / 1e9, memory / 1e9
+        )
+    # One BLAS thread: ours are busy already, and sums must not depend on how many there are.
+    with threadpool_limits(1, user_api="blas"), Threads(threads) as workers:
+        frames = Frames(movie, used, gain, defects, workers, keep=plan.keep, ahead=plan.ahead)
+        tell(0.2)
+        found = estimate(shrink(frames, step, settings.group, workers), shape, used, settings, workers, log)
+        tell(0.5)
+        warp = Warp(found.field)
+        images = _combined(warp, frames, weighting, plan.sums, combine, workers)
+        tell(0.9)
+        spectrum = pixel = None
+        if settings.power_spectrum:
+            groups = group_factors(len(used), settings.nominal_dose)
+            sums = (
+                image
+                for low in range(0, groups.shape[1], plan.sums)
+                for image in warp.add(frames, groups[:, low : low + plan.sums], workers)
+            )
+            spectrum, pixel = power_spectrum(sums, shape, settings.pixel_size)
+    tell(1.0)
+    figures = _figures(found, frames, used, settings)
+    if pixel is not None:
+        figures["power_spectrum_pixel_size"] = pixel
+    return Corrected(
+        micrograph=images["micrograph"],
+        unweighted=images.get("unweighted"),
+        even=images.get("even"),
+        odd=images.get("odd"),
+        power_spectrum=spectrum,
+        pixel_size=settings.pixel_size * float(grid.binning),
+        field=found.field,
+        hot_pixels=frames.hot_pixels,
+        figures=figures,
+    )
+
+
+def _used(movie: FrameSource, settings: MotionSettings) -> range:
+    count = movie.shape[0]
+    last = count if settings.last is None else settings.last
+    if last > count or last <= settings.first:
+        raise InputError(
+            f"{movie.path}: frames {settings.first}-{last} of {count}; two or more are needed, counted from 1; "
+            "change first or last"
+        )
+    return range(settings.first - 1, last)
+
+
+class _Weighting:
+    """Factors of the sums made in one pass, and the radial curves that turn them into each image."""
+
+    def __init__(self, used: range, k: Array, settings: MotionSettings) -> None:
+        """Split the weights of the frames ``used`` at the frequencies ``k`` (1/Å)."""
+        plain = np.ones((len(used), 1))
+        weights = plain
+        if settings.dose_weighting:
+            exposures = settings.pre_dose + (np.array(used) + 1.0) * settings.dose
+            weights = np.hstack([dose_weights(exposures, k, settings.voltage), plain / np.sqrt(len(used))])
+        a, b = low_rank(weights)
+        flat = np.repeat(b[:, -1:] * np.sqrt(len(used) if settings.dose_weighting else 1), k.size, 1)
+        weighted = b[:, :-1] if settings.dose_weighting else flat
+        self.curves: dict[str, list[tuple[int, Array]]] = {}  # image -> (sum, curve)
+        everything = range(len(b))
+        if settings.even_odd:
+            odd = (np.arange(len(used)) % 2 == 0)[:, None]  # the first frame is number 1
+            self.factors = np.hstack([a * odd, a * ~odd])
+            rank, everything = len(b), range(2 * len(b))
+            self.curves["odd"] = [(r, weighted[r]) for r in range(rank)]
+            self.curves["even"] = [(rank + r, weighted[r]) for r in range(rank)]
+        else:
+            self.factors = a
+        self.curves["micrograph"] = [(r, weighted[r % len(b)]) for r in everything]
+        if settings.save_unweighted:
+            self.curves["unweighted"] = [(r, flat[r % len(b)]) for r in everything]
+
+
+def _combined(
+    warp: Warp, frames: Frames, weighting: _Weighting, at_once: int, combine: Combine, threads: Threads
+) -> dict[str, Image]:
+    """Make all images, ``at_once`` sums in one pass over the frames."""
+    spectra: dict[str, NDArray[np.complex64]] = {}
+    for low in range(0, weighting.factors.shape[1], at_once):
+        sums = warp.add(frames, weighting.factors[:, low : low + at_once], threads)
+
+        def one(r: int, low: int = low, sums: Image = sums) -> dict[str, NDArray[np.complex64]]:
+            spectrum = combine.spectrum(sums[r])
+            return {
+                name: combine.filter(spectrum, curve)
+                for name, parts in weighting.curves.items()
+                for number, curve in parts
+                if number == low + r
+            }
+
+        for parts in threads.map(one, range(len(sums))):
+            for name, part in parts.items():
+                if name in spectra:
+                    spectra[name] += part
+                else:
+                    spectra[name] = part
+    return dict(zip(spectra, threads.map(combine.image, spectra.values()), strict=True))
+
+
+def _figures(found: Estimate, frames: Frames, used: range, settings: MotionSettings) -> dict[str, Any]:
+    """Return what the user is shown of one movie; motion in Å."""
+    path = found.field.whole * settings.pixel_size
+    steps = np.hypot(*np.diff(path, axis=0).T)
+    # RELION: the step into the frame number f (from 0) is early while f frames make up less than 4 e-/Å².
+    early = settings.pre_dose + np.array(used)[1:] * settings.nominal_dose < EARLY
+    local = found.field.local * settings.pixel_size
+    figures: dict[str, Any] = {
+        "motion_total": float(steps.sum()),
+        "motion_early": float(steps[early].sum()),
+        "motion_late": float(steps[~early].sum()),
+        "motion_per_frame": [[float(y), float(x)] for y, x in path],
+        "motion_local": float(np.sqrt((local**2).sum(1).mean())),
+        "mean_counts": frames.mean,
+        "hot_pixels": len(frames.hot_pixels),
+        "bad_pixels": frames.bad_pixels,
+        "peak_height": found.peak_height,
+        "patches": list(found.patches),
+        "rounds": found.rounds,
+    }
+    if found.strengths is not None:
+        figures["motion_error"] = float(np.sqrt((found.error**2).mean()))
+        figures["motion_error_per_frame"] = [float(e) for e in found.error]
+        figures["strengths"] = asdict(found.strengths)
+    return figures

@@ -1,0 +1,226 @@
+"""The data's part of the fit: patches of the small movie, their gradients, information and signal.
+
+Model of one patch: x_t(k) = q_t(k) S(k) exp(-i k.d_t) + white noise of variance 1, with S Gaussian of signal to
+noise s(k) per undamaged frame. With S integrated out the log likelihood is sum_k V |R|^2,
+R = sum_t q_t x_t exp(i k.d_t), V = s / (1 + s Q), Q = sum_t q_t^2. Its gradient compares each frame with the
+dose-weighted sum of the others; the frame's own power drops out by itself. Its expected curvature is a
+Laplacian over the frames, J_tt' = -sum_k V s q_t^2 q_t'^2 (2 pi k)^2 / 2 an axis: no information on a shift that
+all frames share.
+
+Windows overlap by half and their squares add up to one, so that no datum is counted twice: a patch counts
+for its step^2 pixels, and the information of all patches adds up to the whole frame's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pypcore import kernels
+from pypcore.kernels import fft
+from pypcore.motion.parallel import Threads
+from pypcore.motion.small import SmallMovie, fade
+from pypcore.motion.weights import damage
+
+Array = NDArray[np.float64]
+
+_COARSEST = 400.0  # Å: below 1/400 there is ice thickness and uneven light
+_BAND = 0.97  # of the small copy's Nyquist limit
+_SHELL = 1 / 424.0  # 1/Å
+_PATCH = 340.0  # Å from one patch to the next, where the user leaves it to us
+_MOST = 24  # patches along an axis, likewise
+_LEVELS = (0.2, 4.0)  # a patch's signal power lies between these, in units of the mean
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What the movie itself says of its signal: power over noise per shell, and each patch's share of it."""
+
+    spectrum: Array  # s [S], per undamaged frame
+    level: Array  # [P], 1 on average
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The likelihood around one field: its gradient and expected curvature, and the signal seen there."""
+
+    gradient: Array  # [P, T, 2], per Å
+    information: Array  # J [T, T] of a patch of level 1, per Å^2; that of patch p is share[p] * J
+    share: Array  # [P]
+    signal: Signal  # as measured at this field
+
+
+def choose_patches(height: int, width: int, pixel_size: float) -> tuple[int, int]:
+    """Return numbers of patches (x, y) from edge to edge that lie 340 Å apart."""
+    y, x = (int(np.clip(round(n * pixel_size / _PATCH) + 1, 2, _MOST)) for n in (height, width))
+    return x, y
+
+
+class Patches:
+    """Overlapping windows on a small movie; ``numbers`` (x, y) from edge to edge, (0, 0) for one over all."""
+
+    def __init__(
+        self,
+        small: SmallMovie,
+        numbers: tuple[int, int],
+        pixel_size: float,
+        left: "DamageCurve",
+        threads: Threads,
+    ) -> None:
+        """Lay out the patches; ``left`` says how much signal each frame has left at a frequency."""
+        self._small, self._threads, self._pixel_size = small, threads, pixel_size
+        self._y, self._x = _axis(small.extent[0], numbers[1]), _axis(small.extent[1], numbers[0])
+        self.box = (self._y.size, self._x.size)
+        self._corners = [(y, x) for y in self._y.starts for x in self._x.starts]
+        fade_y, fade_x = _filled(small, 0), _filled(small, 1)
+        inside = [(*_inside(self._y, n, fade_y), *_inside(self._x, m, fade_x)) for n, m in self._pairs()]
+        self.fill = np.array([sy * sx for sy, _, sx, _ in inside])  # share of the window's energy in the frame
+        self.centres = (np.array([(cy, cx) for _, cy, _, cx in inside]) + 0.5) * small.step - 0.5  # unbinned px
+        energy = (self._y.window**2).sum(1).max() * (self._x.window**2).sum(1).max()
+        self._scale = np.float32(1 / np.sqrt(energy))
+        self._independent = energy / (self.box[0] * self.box[1])
+        ky, kx = (f / (small.step * pixel_size) for f in fft.frequencies(self.box))
+        k = np.hypot(ky, kx)
+        kept = (k >= 1 / _COARSEST) & (k <= _BAND / (2 * small.step * pixel_size)) & ((kx > 0) | (ky > 0))
+        self._index = np.flatnonzero(kept.ravel()).astype(np.int32)
+        angular = (2 * np.pi * pixel_size * np.broadcast_to(f, k.shape)[kept].astype(np.float32) for f in (ky, kx))
+        self._ky, self._kx = (np.ascontiguousarray(f, np.float32) for f in angular)
+        self._shell = (k[kept] / _SHELL + 0.5).astype(np.int32)
+        self._count = np.bincount(self._shell).astype(float)
+        self.k = np.arange(self._count.size) * _SHELL  # 1/Å
+        self._q = left(self.k)
+        self._q2_sum = (self._q**2).sum(0)
+
+    @property
+    def frames(self) -> int:
+        """Number of (groups of) frames."""
+        return len(self._small.frames)
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        return [(n, m) for n in range(len(self._y.starts)) for m in range(len(self._x.starts))]
+
+    def measure(self, d: Array) -> Signal:
+        """Return spectrum and levels from the cross powers of the frames moved back by ``d`` [P, T, 2] px."""
+        _, power = self._sweep(d, np.zeros((len(d), self.k.size)))
+        return self._signal(power)
+
+    def evaluate(self, d: Array, signal: Signal) -> Evidence:
+        """Return the likelihood around ``d`` [P, T, 2] (unbinned px) for a given signal."""
+        gain = signal.level[:, None] * signal.spectrum
+        gradient, power = self._sweep(d, gain / (1 + gain * self._q2_sum))
+        base = self._fisher(signal.spectrum)
+        levels = np.linspace(*_LEVELS, 24)
+        size = np.trace(base)
+        relative = [np.trace(self._fisher(signal.spectrum * level)) / size if size > 0 else 1.0 for level in levels]
+        return Evidence(
+            gradient=gradient * self._independent / self._pixel_size,
+            information=base * self._independent,
+            share=np.interp(signal.level, levels, relative) * self.fill,
+            signal=self._signal(power),
+        )
+
+    def _fisher(self, spectrum: Array) -> Array:
+        # Half the plane holds everything once: 2 for it, 1/2 for the mean of cos^2 over directions.
+        weight = self._count * spectrum**2 / (1 + spectrum * self._q2_sum) * (2 * np.pi * self.k) ** 2
+        information: Array = -(self._q**2 * weight) @ (self._q**2).T
+        np.fill_diagonal(information, 0)
+        np.fill_diagonal(information, -information.sum(1))
+        return information
+
+    def _signal(self, power: Array) -> Signal:
+        pairs = self._count * (self._q2_sum**2 - (self._q**4).sum(0))
+        smooth = np.ones(3)
+        mean = np.convolve(power.sum(0) / self.fill.sum(), smooth, "same")
+        spectrum = np.maximum(mean / np.maximum(np.convolve(pairs, smooth, "same"), 1e-9), 0)
+        band = (pairs > 0) & (self.k > 1 / 60) & (self.k < 1 / 6)
+        optimal = np.where(band, spectrum / (1 + spectrum * self._q2_sum) ** 2 * self.k**2, 0)
+        expected = (pairs * spectrum * optimal).sum()
+        if expected <= 0:
+            return Signal(spectrum, np.ones(len(power)))
+        level = (power * optimal).sum(1) / (expected * self.fill)
+        level = (level * self.fill * 8 + 1) / (self.fill * 8 + 1)  # shrunk: a rim patch says little of itself
+        return Signal(spectrum, np.clip(level, *_LEVELS))
+
+    def _sweep(self, d: Array, gain: Array) -> tuple[Array, Array]:
+        """Gradient [P, T, 2] per unbinned px and cross power [P, S] of every patch."""
+        gradient = np.zeros_like(d)
+        power = np.zeros((len(d), self.k.size))
+        q, v = self._q.astype(np.float32), gain.astype(np.float32)
+        kernel = kernels.get("patch_gradient", "numba")
+
+        def one(p: int) -> None:
+            whole = np.rint(d[p] / self._small.step).astype(int)
+            spectra = fft.rfft2(self._cut(p, whole)).reshape(self.frames, -1)
+            rest = d[p] - whole * self._small.step
+            kernel(
+                spectra, self._index, self._shell, self._ky, self._kx, rest, q, v[p], gradient[p], power[p]
+            )
+
+        self._threads.run(one, range(len(d)))
+        return gradient, power
+
+    def _cut(self, p: int, whole: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The windowed patch of every frame, moved by whole small pixels."""
+        n, m = divmod(p, len(self._x.starts))
+        window = np.outer(self._y.window[n], self._x.window[m]).astype(np.float32) * self._scale
+        out = np.zeros((self.frames, *self.box), np.float32)
+        height, width = self._small.frames.shape[1:]
+        for t, (dy, dx) in enumerate(whole):
+            y, x = self._y.starts[n] + dy, self._x.starts[m] + dx
+            a, b = max(-y, 0), min(self.box[0], height - y)
+            e, f = max(-x, 0), min(self.box[1], width - x)
+            if a < b and e < f:
+                np.multiply(
+                    self._small.frames[t, y + a : y + b, x + e : x + f], window[a:b, e:f], out=out[t, a:b, e:f]
+                )
+        return out
+
+
+class DamageCurve:
+    """q_t(k): what is left of the signal in each group of frames, times sqrt(frames in it)."""
+
+    def __init__(self, exposures: Array | None, sizes: NDArray[np.intp], voltage: float) -> None:
+        """``exposures`` [T] at mid-group in e-/Å²; None where unknown: no damage is assumed."""
+        self._exposures, self._sizes, self._voltage = exposures, sizes, voltage
+
+    def __call__(self, k: Array) -> Array:
+        """Return q [T, K] at ``k`` (1/Å)."""
+        amplitude = np.sqrt(self._sizes)[:, None]
+        if self._exposures is None:
+            return np.repeat(amplitude, k.size, 1)
+        return amplitude * damage(self._exposures, k, self._voltage)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Windows along one axis of the small frame."""
+
+    starts: list[int]  # of each box
+    window: Array  # [n, size]
+    size: int
+
+
+def _axis(extent: int, number: int) -> _Axis:
+    if number == 0:
+        size = fft.good_size(extent)
+        return _Axis([0], (np.arange(size) < extent).astype(float)[None], size)
+    step = extent / (number - 1)
+    size = fft.good_size(int(np.ceil(2 * step)) + 1)
+    centres = np.linspace(-0.5, extent - 0.5, number)
+    starts = [int(np.floor(c - size / 2)) + 1 for c in centres]
+    distance = np.arange(size) + np.array(starts)[:, None] - centres[:, None]
+    return _Axis(starts, np.where(np.abs(distance) < step, np.cos(np.pi / 2 * distance / step), 0), size)
+
+
+def _filled(small: SmallMovie, axis: int) -> Array:
+    """How much of the energy of a datum is left after the fading of the frame's edges."""
+    return fade(small.extent[axis], small.step) ** 2
+
+
+def _inside(axis: _Axis, n: int, kept: Array) -> tuple[float, float]:
+    """Share of window ``n``'s energy inside the frame, and its centre of gravity (small px)."""
+    energy = axis.window[n] ** 2
+    i = np.arange(axis.size) + axis.starts[n]
+    in_frame = np.where((i >= 0) & (i < kept.size), kept[np.clip(i, 0, kept.size - 1)], 0) * energy
+    full = (axis.window**2).sum(1).max()
+    return in_frame.sum() / full, float((in_frame * i).sum() / in_frame.sum())

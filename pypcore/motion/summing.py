@@ -1,0 +1,156 @@
+"""Adding up the frames along the motion: every pixel is touched once, in real space.
+
+A frame is sampled at x + d_t(x) with a quintic B-spline and added, times a[t, r], to R sums. The spline's own
+low-pass and the frequency weights b_r(k) are applied once, to the R sums, not to the frames: the motion is so
+smooth that filtering and warping may be exchanged. sum_r a[t, r] b_r(k) are the dose weights (``weights.low_rank``).
+Pixels from beyond the edge are mirrored.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pypcore import kernels
+from pypcore.kernels import fft
+from pypcore.motion.field import MotionField
+from pypcore.motion.frames import Frame, Frames
+from pypcore.motion.parallel import Threads
+
+Array = NDArray[np.float64]
+Image = NDArray[np.float32]
+Complex = NDArray[np.complex64]
+
+_CELL = 32  # pixels between the nodes of the displacement; bilinear in between is good to 1e-4 px
+_BAND = 32  # rows of the sums that one thread works on at a time: they stay in its cache
+_BINS = 4096  # of radial curves, up to the corner of the unbinned spectrum
+_REACH = 3  # pixels the spline looks to either side
+
+
+class Warp:
+    """The motion of every frame, at the nodes that the kernel wants."""
+
+    def __init__(self, field: MotionField) -> None:
+        """Sample the field."""
+        self.height, self.width = field.shape
+        ys = np.arange(-(-self.height // _CELL) + 1) * _CELL
+        xs = np.arange(-(-self.width // _CELL) + 1) * _CELL
+        # Nodes beyond the frame: the spline may not be trusted there, but the last cell must end somewhere.
+        nodes = field.on_grid(np.minimum(ys, self.height - 1), np.minimum(xs, self.width - 1))
+        self.nodes = np.ascontiguousarray(nodes, np.float32)
+        self.pad = int(np.ceil(np.abs(self.nodes[:, 1]).max())) + _REACH + 1
+        around = np.arange(-self.pad, self.width + self.pad)
+        self._columns = mirror(around, self.width)
+
+    def add(self, frames: Frames, factors: Array, threads: Threads) -> Image:
+        """Return the sums [R, y, x] of all frames times ``factors`` [T, R], moved back."""
+        sums = np.zeros((factors.shape[1], self.height, self.width), np.float32)
+        weights = np.ascontiguousarray(factors, np.float32)
+        kernel = kernels.get("warp_accumulate", "numba")
+        left, right = self._columns[: self.pad], self._columns[self.pad + self.width :]
+        for chunk in frames.chunks():
+
+            def band(first: int, chunk: list[tuple[int, Frame]] = chunk) -> None:
+                last = min(first + _BAND, self.height)
+                local = np.ascontiguousarray(sums[:, first:last])
+                a, b = first // _CELL, -(-last // _CELL) + 1
+                for t, frame in chunk:
+                    if not weights[t].any():
+                        continue
+                    dy, dx = self.nodes[t]
+                    low = first + int(np.floor(dy[a:b].min())) - _REACH
+                    high = last + int(np.ceil(dy[a:b].max())) + _REACH + 1
+                    rows = np.empty((high - low, self.width + 2 * self.pad), np.float32)
+                    body = rows[:, self.pad : self.pad + self.width]
+                    lowest, highest = max(low, 0), min(high, self.height)
+                    if lowest < highest:
+                        frame.rows(lowest, highest, body[lowest - low : highest - low])
+                    for y in [*range(low, min(lowest, high)), *range(max(highest, low), high)]:
+                        source = int(mirror(np.array(y), self.height))
+                        frame.rows(source, source + 1, body[y - low : y - low + 1])
+                    rows[:, : self.pad] = body[:, left]
+                    rows[:, self.pad + self.width :] = body[:, right]
+                    kernel(rows, low, self.pad, dy, dx, _CELL, weights[t], first, local)
+                sums[:, first:last] = local
+
+            threads.run(band, range(0, self.height, _BAND))
+        return sums
+
+
+def mirror(index: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    """Fold indices from beyond 0 ... n - 1 back, the edge pixel doubled (as NumPy's "symmetric")."""
+    folded = np.mod(index, 2 * n)
+    return np.minimum(folded, 2 * n - 1 - folded)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Sizes for transforms of a whole image and for binning by a ratio of whole numbers, exactly, on both axes."""
+
+    shape: tuple[int, int]  # of the image
+    padded: tuple[int, int]  # transformed
+    cropped: tuple[int, int]  # transformed back
+    binned: tuple[int, int]  # of the result; even when binned
+    binning: Fraction
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], binning: float) -> "Grid":
+        """Lay out; the ratio is the nearest with a denominator up to 100."""
+        ratio = Fraction(binning).limit_denominator(100)
+        multiple = 2 * ratio.numerator
+        padded = tuple(fft.good_size(n, multiple) for n in shape)
+        cropped = tuple(n * ratio.denominator // ratio.numerator for n in padded)
+        binned = shape if ratio == 1 else tuple(int(n / ratio) // 2 * 2 for n in shape)
+        return cls(shape, (padded[0], padded[1]), (cropped[0], cropped[1]), (binned[0], binned[1]), ratio)
+
+
+class Combine:
+    """Filters sums and bins them: spectra are added up, one transform back ends it."""
+
+    def __init__(self, grid: Grid, pixel_size: float) -> None:
+        """Prepare for images on ``grid`` with unbinned pixels of ``pixel_size`` Å."""
+        self.grid = grid
+        ny, nx = grid.cropped
+        ky, kx = np.fft.fftfreq(ny) / float(grid.binning), np.fft.rfftfreq(nx) / float(grid.binning)
+        self._unspline = [1 / quintic_response(ky)[:, None], 1 / quintic_response(kx)[None, :]]
+        self.k = np.linspace(0, np.sqrt(0.5), _BINS) / pixel_size  # 1/Å; where radial curves are given
+        self._bin = (np.hypot(ky[:, None], kx) * (np.sqrt(2) * (_BINS - 1)) + 0.5).astype(np.uint16)
+
+    def spectrum(self, image: Image) -> Complex:
+        """Transform a sum, mirrored into the padding, and crop it for binning."""
+        (height, width), (ny, nx) = self.grid.shape, self.grid.padded
+        full = np.empty((ny, nx), np.float32)
+        full[:height, :width] = image
+        full[:height, width:] = image[:, _around(width, nx)]
+        full[height:] = full[_around(height, ny)]
+        half = fft.rfft2(full)
+        cy, cx = self.grid.cropped
+        if (cy, cx) != (ny, nx):
+            half = np.concatenate([half[: cy // 2, : cx // 2 + 1], half[ny - cy // 2 :, : cx // 2 + 1]])
+            half[cy // 2] = 0
+            half[:, -1] = 0
+            half *= np.float32(cy * cx / (ny * nx))  # a binned pixel is the mean, not the sum
+        return half
+
+    def filter(self, spectrum: Complex, curve: Array) -> Complex:
+        """Return the spectrum times a radial ``curve`` given at ``self.k``."""
+        return spectrum * curve.astype(np.float32)[self._bin]
+
+    def image(self, spectrum: Complex) -> Image:
+        """Undo the spline's low-pass (in place), transform back and cut off the padding."""
+        for factor in self._unspline:
+            spectrum *= factor.astype(np.float32)
+        height, width = self.grid.binned
+        return np.ascontiguousarray(fft.irfft2(spectrum, self.grid.cropped)[:height, :width])
+
+
+def quintic_response(k: Array) -> Array:
+    """Return the transform of the sampled quintic B-spline at ``k`` (cycles per pixel)."""
+    return (66 + 52 * np.cos(2 * np.pi * k) + 2 * np.cos(4 * np.pi * k)) / 120
+
+
+def _around(n: int, padded: int) -> NDArray[np.intp]:
+    """Sources of the padding of a periodic line: the end mirrored at first, the beginning mirrored at last."""
+    i = np.arange(n, padded)
+    return mirror(np.where(i < (n + padded) // 2, i, i - padded), n)

@@ -1,0 +1,168 @@
+"""What is known of a job, read from its folder."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pypcore import records
+from pypcore.errors import UsageError
+from pypcore.items import Item
+from pypcore.job import Job, Run
+from pypcore.merge import gaps, last_merge, what_is_done
+from pypcore.records import Record, State, count, fold, read_records
+from pypcore.request import Request
+from pypcore.spelling import did_you_mean
+
+SCHEMA = 1
+
+
+@dataclass
+class Status:
+    """A job as its folder tells it."""
+
+    job: Job
+    request: Request
+    items: list[Item]
+    states: list[State]
+    run: Run | None
+    merge: Record | None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Count the items in each outcome."""
+        return count(self.states)
+
+    @property
+    def running(self) -> bool:
+        """Say whether somebody drives the job now."""
+        return self.run is not None and self.run.alive()
+
+    @property
+    def phase(self) -> str:
+        """Where the job is: ``running``, ``done``, ``failed`` (some items), ``cancelled`` or ``stopped``."""
+        if self.running:
+            return "running"
+        if self.run and self.run.outcome == "cancelled":
+            return "cancelled"
+        if self.missing:
+            return "stopped"
+        return "done" if self.counts[records.DONE] == len(self.items) and self.merge_state == "done" else "failed"
+
+    @property
+    def missing(self) -> list[Item]:
+        """Items that another attempt may still finish."""
+        return gaps(self.items, self.states)
+
+    @property
+    def merge_state(self) -> str:
+        """``waiting``, ``done``, ``out of date``, or how Merge failed."""
+        if self.merge is None:
+            return records.WAITING
+        if self.merge["outcome"] != records.DONE:
+            return str(self.merge["outcome"])
+        return "done" if self.merge["of"] == what_is_done(self.states) else "out of date"
+
+    def bad(self) -> Iterator[tuple[Item, State]]:
+        """Yield the items that went wrong."""
+        for item, state in zip(self.items, self.states, strict=True):
+            if state.outcome in records.BAD:
+                yield item, state
+
+    def products(self) -> dict[str, Path]:
+        """Return what Merge made."""
+        return _products(self.job, self.merge)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row an item: name, outcome, message, figures, times, and the path of each product."""
+        rows = []
+        for item, state in zip(self.items, self.states, strict=True):
+            record = state.record or {}
+            row: dict[str, Any] = {"name": item.name, "input": item.given, "outcome": state.outcome}
+            row |= {"message": record.get("message", ""), "attempts": state.attempts}
+            row |= {key: record.get(key) for key in ("wall_s", "cpu_s", "peak_mib", "threads")}
+            row |= record.get("figures", {})
+            row["products"] = {kind: str(path) for kind, path in _products(self.job, state.record).items()}
+            rows.append(row)
+        return rows
+
+    def find(self, word: str) -> int:
+        """Return the index of the item called ``word``: a name, a path as given, or a number from 1."""
+        for item in self.items:
+            if word in (item.name, item.given, str(item.path)):
+                return item.index
+        if word.isdigit() and 1 <= int(word) <= len(self.items):
+            return int(word) - 1
+        raise UsageError(f"{self.job.folder} has no item '{word}'{_nearest(word, self.items)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        from importlib.metadata import version
+
+        run = self.run
+        return {
+            "schema": SCHEMA,
+            "pypcore_version": version("pypcore"),
+            "job": str(self.job.folder),
+            "operation": self.request.operation,
+            "state": self.phase,
+            "items": len(self.items),
+            "counts": self.counts,
+            "merge": {
+                "state": self.merge_state,
+                "message": (self.merge or {}).get("message", ""),
+                "products": {kind: str(path) for kind, path in self.products().items()},
+            },
+            "run": None
+            if run is None
+            else {
+                "number": run.number,
+                "host": run.host,
+                "pid": run.pid,
+                "outcome": "running" if self.running else "lost" if run.ended is None else run.outcome,
+                "message": run.message,
+                "started": run.started,
+                "seconds": round((run.ended or time.time()) - run.started, 1),
+            },
+            "bad": [
+                {"name": item.name, "outcome": state.outcome, "message": (state.record or {}).get("message", "")}
+                for item, state in self.bad()
+            ],
+        }
+
+
+def read_status(job: Job) -> Status:
+    """Read a job's folder; nothing else is asked."""
+    request, items, run = job.request(), list(job.items()), job.last_run()
+    prefix = f"{run.number:04d}-" if run and run.alive() else None
+    known = list(read_records(job.records))
+    states = fold(known, items, request.digest(), lambda attempt: prefix is not None and attempt.startswith(prefix))
+    return Status(job, request, items, states, run, last_merge(known))
+
+
+def item_log(job: Job, state: State) -> str:
+    """Return what the last attempt at an item wrote to its log; the log's end where its worker was killed."""
+    if state.record is None:
+        return ""
+    path = job.logs / f"{state.record.get('of', state.record['attempt'])}.log"
+    if not path.is_file():
+        return ""
+    data = path.read_bytes()
+    begin, end = state.record.get("log") or (max(0, len(data) - 4000), len(data))
+    return data[begin:end].decode(errors="replace")
+
+
+def attempts_at(job: Job, item: Item) -> list[Record]:
+    """Return every record of an item, the oldest first."""
+    return sorted((r for r in read_records(job.records) if r.get("item") == item.index), key=lambda r: r["time"])
+
+
+def _products(job: Job, record: Record | None) -> dict[str, Path]:
+    return {kind: job.folder / path for kind, (path, _) in (record or {}).get("products", {}).items()}
+
+
+def _nearest(word: str, items: Sequence[Item]) -> str:
+    names = [item.name for item in items]
+    hint = did_you_mean(word, names)
+    return hint if hint.startswith("; did") else f"; it has {len(names)}, such as '{names[0]}'"
