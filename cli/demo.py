@@ -34,9 +34,7 @@ def demo(
     from pypcore.demo import EXPOSURE, N_FRAMES, compare_with_truth, make_demo_movie
 
     out, cores = console(), len(this_machine().cores)
-    out.print(
-        f"Making {movies} movies of {N_FRAMES} frames from a real cryo-EM micrograph: known motion, gain, counting noise"
-    )
+    out.print(f"Making {movies} movies of {N_FRAMES} frames from a real micrograph: known motion, gain, counting noise")
     raw = folder / "movies"
     made = [make_demo_movie(raw, seed=seed, threads=cores) for seed in range(1, movies + 1)]
     options = {

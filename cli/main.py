@@ -1,14 +1,16 @@
 """The ``pypcore`` command: its verbs, and the exit codes of its errors."""
 
 import os
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from pypcore.errors import PypcoreError, UsageError
+from pypcore.errors import Cancelled, PypcoreError, UsageError
 from pypcore.spelling import did_you_mean
 
 # A verb's module is imported when the verb is used: ``pypcore --help`` must answer at once, on a login node too.
@@ -63,6 +65,7 @@ def _verbs() -> None:
 
 def main() -> None:
     """Run the command line; an error that a user can act on is one line and an exit code."""
+    signal.signal(signal.SIGINT, _interrupted)
     try:
         app()
     except PypcoreError as error:
@@ -74,8 +77,10 @@ def main() -> None:
     except BrokenPipeError:  # the reader, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except KeyboardInterrupt:
-        sys.exit(4)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    raise Cancelled("stopped")
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ def _compile(function: Callable[..., Any], signatures: list[str] | None) -> Any:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(CACHE or before)  # read by Numba while it decorates, and only then
     try:
-        return numba.njit(
-            signatures, nogil=True, error_model="numpy", fastmath=FASTMATH, cache=CACHE is not None
-        )(function)
+        return numba.njit(signatures, nogil=True, error_model="numpy", fastmath=FASTMATH, cache=CACHE is not None)(
+            function
+        )
     finally:
         numba.config.CACHE_DIR = before
 

@@ -20,8 +20,8 @@ from pypcore.simulate.specimen import micrograph_contrast
 from pypcore.simulate.write import write_tiff_movie
 
 MICROGRAPH = Path(__file__).parent / "data" / "micrograph.mrc.gz"
-N_FRAMES = 20
-EXPOSURE = Exposure(pixel_size=0.85378, dose=2.38, voltage=300.0, fading=False)  # faded when it was recorded
+N_FRAMES = 16
+EXPOSURE = Exposure(pixel_size=0.85378, dose=4.0, voltage=300.0, fading=False)  # faded when it was recorded
 STRENGTH = 6.0
 """Contrast against the real one. A crop holds 1/16 of its micrograph: at strength 1 its frames tell their place to
 1 px only, whatever the program; at 6 (contrast 17 % rms, as much as the micrograph had with its noise) to 0.1 px."""
@@ -70,7 +70,7 @@ class Comparison:
 def make_demo_movie(folder: Path, *, seed: int = 1, threads: int = 1) -> DemoMovie:
     """Write ``demo_SEED.tif`` (uint8, LZW), ``gain.mrc`` and ``demo_SEED_truth.npz`` to ``folder``.
 
-    960 x 960 x 20 frames at 0.85378 Å and 2.38 e-/Å² per frame. The seed decides how the micrograph is turned, the
+    960 x 960 x 16 frames at 0.85378 Å and 4 e-/Å² per frame. The seed decides how the micrograph is turned, the
     motion and the noise; the same seed gives the same files. The camera is the same for all.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,8 @@ def make_demo_movie(folder: Path, *, seed: int = 1, threads: int = 1) -> DemoMov
 
 def demo_motion(shape: tuple[int, int], *, seed: int) -> KnownMotion:
     """Typical motion, and what no model expects: a jump of the stage, and a shake from frame to frame."""
-    motion = typical_motion(shape, N_FRAMES, pixel_size=EXPOSURE.pixel_size, dose=EXPOSURE.dose, seed=seed)
+    pixel_size, dose = EXPOSURE.pixel_size, EXPOSURE.dose
+    motion = typical_motion(shape, N_FRAMES, pixel_size=pixel_size, dose=dose, seed=seed, local=3.0)
     rng = np.random.default_rng([seed, 4])
     jump = np.zeros((N_FRAMES, 2))
     jump[rng.integers(N_FRAMES // 3, 2 * N_FRAMES // 3) :] = rng.normal(scale=1.5, size=2)

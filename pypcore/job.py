@@ -26,6 +26,7 @@ from typing import Any
 
 from pypcore.errors import SetupError, UsageError
 from pypcore.items import Item
+from pypcore.jsonlines import read_lines
 from pypcore.products import whole, write_text
 from pypcore.request import Request
 
@@ -100,7 +101,9 @@ class Job:
 
     def request(self) -> Request:
         """Read the frozen request."""
-        return Request.from_toml(self.request_file.read_text(encoding="utf-8"), str(self.request_file))
+        return Request.from_toml(
+            self.request_file.read_text(encoding="utf-8", errors="surrogateescape"), str(self.request_file)
+        )
 
     def freeze(self, request: Request) -> None:
         """Write the request."""
@@ -110,21 +113,19 @@ class Job:
         """Write the manifest whole."""
         with (
             whole(self.items_file) as temporary,
-            temporary.open("w", encoding="utf-8", errors="surrogateescape") as out,
+            temporary.open("w", encoding="ascii") as out,
         ):
             for item in items:
                 row: dict[str, str | int] = {"name": item.name, "given": item.given, "path": str(item.path)}
                 row |= {"size": item.size, "mtime_ns": item.mtime_ns}
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+                out.write(json.dumps(row) + "\n")
 
     def items(self) -> Iterator[Item]:
         """Read the manifest line by line."""
         if not self.items_file.is_file():
             return
-        with self.items_file.open(encoding="utf-8", errors="surrogateescape") as lines:
-            for index, line in enumerate(lines):
-                row = json.loads(line)
-                yield Item(index, row["name"], Path(row["path"]), row["given"], row["size"], row["mtime_ns"])
+        for index, row in enumerate(read_lines(self.items_file)):
+            yield Item(index, row["name"], Path(row["path"]), row["given"], row["size"], row["mtime_ns"])
 
     # -- runs
 

@@ -157,6 +157,6 @@ def _stat(files: Sequence[Path]) -> dict[str, list[int]]:
 def _flat(file: Mapping[str, Any]) -> list[str]:
     keys = [*file.get("parameters", {}), *file.get("policy", {})]
     for option, (phase, name) in RESOURCE_OPTIONS.items():
-        if name in file.get("resources", {}).get(phase, {}):
+        if name in file.get("resources", {}).get(phase, {}) and not option.startswith("split_"):
             keys.append(option)
     return keys

@@ -335,7 +335,7 @@ class _Seat:
         stdin = self.process.popen.stdin
         assert stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it died meanwhile; the end of its reports says so
-            stdin.write((json.dumps(command, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape"))
+            stdin.write((json.dumps(command) + "\n").encode())
             stdin.flush()
 
     def _start(self) -> _Process:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pypcore.items import Item
+from pypcore.jsonlines import read_lines
 
 SYNC_S = 1.0
 DONE = "done"
@@ -46,7 +47,7 @@ class Recorder:
 
     def append(self, record: Record) -> None:
         """Write one record; raise OSError when the disk is full."""
-        line = (json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape")
+        line = (json.dumps(record, separators=(",", ":")) + "\n").encode()
         with self._lock:
             if self._torn:
                 line = b"\n" + line
@@ -78,16 +79,9 @@ def read_records(folder: Path) -> Iterator[Record]:
 def read_record_file(path: Path) -> Iterator[Record]:
     """Read the whole lines of one record file."""
     attempt = path.stem
-    with path.open("rb") as lines:
-        for line in lines:
-            if not line.endswith(b"\n"):
-                return  # torn: its writer died
-            try:
-                record: Record = json.loads(line)
-            except ValueError:
-                continue  # torn by a full disk, and written on later
-            record["attempt"] = attempt
-            yield record
+    for record in read_lines(path):
+        record["attempt"] = attempt
+        yield record
 
 
 @dataclass(slots=True)

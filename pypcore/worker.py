@@ -255,10 +255,10 @@ def main(argv: list[str] | None = None) -> None:
     if options.cores:  # before any library counts them
         os.sched_setaffinity(0, [int(core) for core in options.cores.split(",")])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's business
-    reports = os.fdopen(options.reports, "w", buffering=1, encoding="utf-8", errors="surrogateescape")
+    reports = os.fdopen(options.reports, "w", buffering=1, encoding="ascii")
 
     def report(event: dict[str, Any]) -> None:
-        reports.write(json.dumps(event, ensure_ascii=False) + "\n")
+        reports.write(json.dumps(event) + "\n")
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     finish = threading.Event()

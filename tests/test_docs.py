@@ -45,7 +45,7 @@ def test_links_lead_to_files_that_are_there(page):
 
 @pages
 def test_options_exist(page):
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", page.read_text()))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", page.read_text()))
     assert named - all_options() - OF_OTHERS == set()
 
 

@@ -30,9 +30,7 @@ def _taps(f: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32
     return w0, w1, w2, w3, w4, w5
 
 
-@jit(
-    "void(float32[:,::1], int64, int64, float32[:,::1], float32[:,::1], int64, float32[::1], int64, float32[:,:,::1])"
-)
+@jit("void(float32[:,::1], int64, int64, float32[:,::1], float32[:,::1], int64, float32[::1], int64, float32[:,:,::1])")
 def warp_accumulate(
     rows: NDArray[np.float32],
     top: int,

@@ -1,5 +1,6 @@
 """STAR files as RELION writes and reads them: tables to dictionaries of columns and back, through gemmi."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,9 @@ from gemmi import cif
 from pypcore.errors import InputError
 
 _VERSION = "# version 30001"  # RELION reads a file without it as one of version 3.0 or older
+
+_PLAIN = re.compile(r"[A-Za-z0-9./+-][A-Za-z0-9./+:@_-]*")  # gemmi would quote a name with an underscore
+_RESERVED = ("data_", "loop_", "save_", "stop_", "global_")
 
 Value = str | int | float
 Column = Sequence[Value]
@@ -73,4 +77,8 @@ def write_star(path: Path, blocks: Mapping[str, Mapping[str, Value] | Mapping[st
 
 
 def _text(value: Value) -> str:
-    return cif.quote(value) if isinstance(value, str) else f"{value:.10g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, int) or (_PLAIN.fullmatch(value) and not value.lower().startswith(_RESERVED)):
+        return str(value)
+    return cif.quote(value)

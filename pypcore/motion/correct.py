@@ -78,9 +78,7 @@ def correct_movie(
         (len(used), *shape), movie.dtype, step, settings.group, weighting.factors.shape[1], threads, memory
     )
     if plan.needed > memory:
-        log.warning(
-            "%s: needs about %.1f GB of memory, %.1f are allowed", movie.path, plan.needed / 1e9, memory / 1e9
-        )
+        log.warning("%s: needs about %.1f GB of memory, %.1f are allowed", movie.path, plan.needed / 1e9, memory / 1e9)
     # One BLAS thread: ours are busy already, and sums must not depend on how many there are.
     with threadpool_limits(1, user_api="blas"), Threads(threads) as workers:
         frames = Frames(movie, used, gain, defects, workers, keep=plan.keep, ahead=plan.ahead)

@@ -57,9 +57,7 @@ def estimate(
     start, height = coarse.align(small, pixel, threads)
     if height < coarse.SIGNIFICANT:
         log.warning("no frame correlates with the others (peak %.1f sd): taken as not moving", height)
-        none = MotionField(
-            np.zeros((len(used), 2)), np.zeros((len(used), 2, 1, 1)), np.zeros(1), np.zeros(1), shape
-        )
+        none = MotionField(np.zeros((len(used), 2)), np.zeros((len(used), 2, 1, 1)), np.zeros(1), np.zeros(1), shape)
         return Estimate(none, np.full(len(used), np.nan), height, None, 0.0, numbers, 0)
 
     patches = Patches(small, numbers, pixel, left, threads)
@@ -77,7 +75,9 @@ def estimate(
         else:
             fit = Prior(layout, strengths).solve(data, d * pixel)
         motion = fit.whole_at(exposures)[None] + fit.local_at(exposures, patches.centres)
-        step = np.clip(motion / pixel - d, -_LEAP, _LEAP)
+        step = motion / pixel - d
+        step -= step.mean((0, 1))  # a shift common to all frames is anyone's choice: keep the start's
+        step = np.clip(step, -_LEAP, _LEAP)
         d = d + step
         if done > max(_CHOOSE) and np.abs(step).max() < _CLOSE:
             break

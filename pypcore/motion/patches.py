@@ -152,9 +152,7 @@ class Patches:
             whole = np.rint(d[p] / self._small.step).astype(int)
             spectra = fft.rfft2(self._cut(p, whole)).reshape(self.frames, -1)
             rest = d[p] - whole * self._small.step
-            kernel(
-                spectra, self._index, self._shell, self._ky, self._kx, rest, q, v[p], gradient[p], power[p]
-            )
+            kernel(spectra, self._index, self._shell, self._ky, self._kx, rest, q, v[p], gradient[p], power[p])
 
         self._threads.run(one, range(len(d)))
         return gradient, power
@@ -170,9 +168,7 @@ class Patches:
             a, b = max(-y, 0), min(self.box[0], height - y)
             e, f = max(-x, 0), min(self.box[1], width - x)
             if a < b and e < f:
-                np.multiply(
-                    self._small.frames[t, y + a : y + b, x + e : x + f], window[a:b, e:f], out=out[t, a:b, e:f]
-                )
+                np.multiply(self._small.frames[t, y + a : y + b, x + e : x + f], window[a:b, e:f], out=out[t, a:b, e:f])
         return out
 
 

@@ -36,9 +36,7 @@ class MotionSettings:
         _check(self.voltage > 0, f"voltage {self.voltage} kV; it is above 0")
         _check(self.binning >= 1, f"binning {self.binning}; it is 1 or more")
         _check(self.group >= 1, f"group {self.group}; it is 1 or more frames")
-        _check(
-            self.last is None or self.last > self.first, f"frames {self.first}-{self.last}; a movie has 2 or more"
-        )
+        _check(self.last is None or self.last > self.first, f"frames {self.first}-{self.last}; a movie has 2 or more")
         _check(self.first >= 1, f"first frame {self.first}; frames are counted from 1")
         if self.patches is not None:
             _check(

@@ -25,6 +25,7 @@ Complex = NDArray[np.complex64]
 _CELL = 32  # pixels between the nodes of the displacement; bilinear in between is good to 1e-4 px
 _BAND = 32  # rows of the sums that one thread works on at a time: they stay in its cache
 _BINS = 4096  # of radial curves, up to the corner of the unbinned spectrum
+_MARGIN = 16  # pixels of mirrored padding at least: the inverse of the spline decays as 0.43^n
 _REACH = 3  # pixels the spline looks to either side
 
 
@@ -99,7 +100,7 @@ class Grid:
         """Lay out; the ratio is the nearest with a denominator up to 100."""
         ratio = Fraction(binning).limit_denominator(100)
         multiple = 2 * ratio.numerator
-        padded = tuple(fft.good_size(n, multiple) for n in shape)
+        padded = tuple(fft.good_size(n + _MARGIN, multiple) for n in shape)
         cropped = tuple(n * ratio.denominator // ratio.numerator for n in padded)
         binned = shape if ratio == 1 else tuple(int(n / ratio) // 2 * 2 for n in shape)
         return cls(shape, (padded[0], padded[1]), (cropped[0], cropped[1]), (binned[0], binned[1]), ratio)
@@ -121,10 +122,12 @@ class Combine:
         """Transform a sum, mirrored into the padding, and crop it for binning."""
         (height, width), (ny, nx) = self.grid.shape, self.grid.padded
         full = np.empty((ny, nx), np.float32)
-        full[:height, :width] = image
-        full[:height, width:] = image[:, _around(width, nx)]
+        mean = image.mean(dtype=np.float64)  # kept apart: float32 is for what varies
+        np.subtract(image, mean, out=full[:height, :width], casting="unsafe")
+        full[:height, width:] = full[:height, _around(width, nx)]
         full[height:] = full[_around(height, ny)]
         half = fft.rfft2(full)
+        half[0, 0] += mean * ny * nx
         cy, cx = self.grid.cropped
         if (cy, cx) != (ny, nx):
             half = np.concatenate([half[: cy // 2, : cx // 2 + 1], half[ny - cy // 2 :, : cx // 2 + 1]])

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pypcore import operation
 from pypcore.errors import InputError, UsageError
 from pypcore.items import Item, find_files
 from pypcore.operation import Context, Done, Figure, Result
-from pypcore.operations import motioncorr_parameters
+from pypcore.operations.motioncorr_parameters import MotionCorrParameters
 
 # numpy and all that stands on it is imported where it is used: options and help texts come from here.
 if TYPE_CHECKING:
@@ -30,24 +31,24 @@ class MotionCorr:
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Correct movies for beam-induced motion and sum them, dose-weighted"
 
-    Parameters = motioncorr_parameters.Parameters
+    Parameters: ClassVar[type[operation.Parameters]] = MotionCorrParameters
 
-    def needs_gpu(self, params: Parameters) -> bool:
+    def needs_gpu(self, params: MotionCorrParameters) -> bool:
         """Say that it runs on the CPU."""
         return False
 
-    def auxiliary(self, params: Parameters) -> list[Path]:
+    def auxiliary(self, params: MotionCorrParameters) -> list[Path]:
         """List the gain reference and the defects."""
         return [path for path in (params.gain, params.defects) if path is not None]
 
-    def discover(self, params: Parameters, inputs: list[str], root: Path) -> list[Path]:
+    def discover(self, params: MotionCorrParameters, inputs: list[str], root: Path) -> list[Path]:
         """Return the movies that ``inputs`` name; a STAR file stands for the movies in it."""
         from pypcore.formats.movies import SUFFIXES
 
         named = [movie for given in inputs for movie in (_movies_of(given, root) if _is_star(given) else [given])]
         return find_files(named, SUFFIXES, root)
 
-    def check(self, params: Parameters, items: Sequence[Item]) -> None:
+    def check(self, params: MotionCorrParameters, items: Sequence[Item]) -> None:
         """Refuse a gain, defects or a pixel size that no movie can use; single bad movies fail by themselves."""
         error: InputError | None = None
         for item in items[:_LOOKED_AT]:
@@ -63,7 +64,7 @@ class MotionCorr:
         if error is not None:
             raise UsageError(f"none of the first {_LOOKED_AT} movies can be used; the first says: {error}")
 
-    def disk(self, params: Parameters, item: Item) -> int:
+    def disk(self, params: MotionCorrParameters, item: Item) -> int:
         """Estimate the bytes of the micrographs, and a little for the motion and its picture."""
         with _open(item, params) as movie:
             _, height, width = movie.shape
@@ -71,7 +72,7 @@ class MotionCorr:
         pixels = height * width / params.bin**2
         return round(images * pixels * (2 if params.float16 else 4)) + params.save_ps * 4 * 512**2 + 200_000
 
-    def process(self, item: Item, params: Parameters, context: Context) -> Result:
+    def process(self, item: Item, params: MotionCorrParameters, context: Context) -> Result:
         """Correct one movie and write its micrographs, its motion and a picture of that."""
         from pypcore.motion import correct_movie
         from pypcore.operations.motioncorr_products import write_products
@@ -97,13 +98,14 @@ class MotionCorr:
             **corrected.figures,
             "pixel_size": pixel_size,
             "pixel_size_from": source,
+            "micrograph_pixel_size": corrected.pixel_size,
             "frames": movie.shape[0],
             "width": width,
             "height": height,
         }
         return Result(products, figures)
 
-    def finish(self, done: Iterable[Done], params: Parameters, context: Context) -> Result:
+    def finish(self, done: Iterable[Done], params: MotionCorrParameters, context: Context) -> Result:
         """Write ``micrographs.star`` and ``micrographs.csv``."""
         from pypcore.operations.motioncorr_merge import write_tables
 
@@ -128,16 +130,14 @@ def _movies_of(given: str, root: Path) -> list[str]:
     raise UsageError(f"{given}: no table has a column rlnMicrographMovieName; give the STAR file of an Import job")
 
 
-def _open(item: Item, params: motioncorr_parameters.Parameters) -> Movie:
+def _open(item: Item, params: MotionCorrParameters) -> Movie:
     from pypcore.formats.movies import open_movie
 
     group = params.frames_per_fraction
-    return open_movie(
-        item.path, eer_fractions=params.eer_fractions, eer_group=group, eer_sampling=params.eer_sampling
-    )
+    return open_movie(item.path, eer_fractions=params.eer_fractions, eer_group=group, eer_sampling=params.eer_sampling)
 
 
-def _pixel_size(movie: Movie, params: motioncorr_parameters.Parameters) -> tuple[float, str]:
+def _pixel_size(movie: Movie, params: MotionCorrParameters) -> tuple[float, str]:
     """Return the pixel size in Å and who said so."""
     if params.pixel_size is not None:
         return params.pixel_size, "the request"
@@ -147,7 +147,7 @@ def _pixel_size(movie: Movie, params: motioncorr_parameters.Parameters) -> tuple
 
 
 def _references(
-    movie: Movie, params: motioncorr_parameters.Parameters
+    movie: Movie, params: MotionCorrParameters
 ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.bool_] | None]:
     """Return the gain and the defects for a movie; read again only when the file or the movies' size changes."""
     from pypcore.formats.eer_movie import EerMovie
@@ -183,7 +183,7 @@ def _defects(path: Path, _mtime_ns: int, shape: tuple[int, int]) -> Any:
     return load_defects(path, shape)
 
 
-def _settings(params: motioncorr_parameters.Parameters, pixel_size: float) -> MotionSettings:
+def _settings(params: MotionCorrParameters, pixel_size: float) -> MotionSettings:
     from pypcore.motion import MotionSettings
 
     # Without dose weighting the voltage decides nothing: what MotionSettings then takes for it is of no matter.

@@ -9,14 +9,19 @@ from pypcore import operation
 
 
 def _two_numbers(value: Any) -> Any:
-    """Turn ``"5,5"`` into ``["5", "5"]``, for which pydantic has the words where they aren't numbers."""
-    return value.split(",") if isinstance(value, str) else value
+    """Turn ``"5,5"`` into ``[5, 5]``."""
+    if not isinstance(value, str):
+        return value
+    numbers = value.split(",")
+    if len(numbers) != 2 or not all(number.strip().isdigit() for number in numbers):
+        raise ValueError("should be two whole numbers, X,Y, such as 5,5")
+    return [int(number) for number in numbers]
 
 
 Patches = Annotated[tuple[int, int], BeforeValidator(_two_numbers)]
 
 
-class Parameters(operation.Parameters):
+class MotionCorrParameters(operation.Parameters):
     """Parameters of motion correction."""
 
     pixel_size: float | None = Field(
@@ -43,7 +48,8 @@ class Parameters(operation.Parameters):
         "none", description="Then flip it upside down (ud) or left to right (lr), as MotionCor2's FlipGain"
     )
     defects: Path | None = Field(
-        None, description="Bad pixels: a text file with 'x y width height' a line, or an MRC or TIFF where they aren't 0"
+        None,
+        description="Bad pixels: a text file with 'x y width height' a line, or an MRC or TIFF where they aren't 0",
     )
     bin: float = Field(1.0, ge=1, le=16, description="Bin the micrograph by this factor (Fourier cropping), e.g. 2")
     patches: Patches | None = Field(

@@ -1,8 +1,6 @@
 """What motion correction writes for one movie."""
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +13,11 @@ from pypcore.formats.relion_motion import MotionStar, write_motion
 from pypcore.items import Item
 from pypcore.motion import Corrected, MotionSettings
 from pypcore.operation import Context
-from pypcore.operations.motioncorr_parameters import Parameters
+from pypcore.operations.motioncorr_parameters import MotionCorrParameters
 from pypcore.operations.motioncorr_picture import draw_motion
 
 FOLDER = "micrographs"
+GAIN = "gain.mrc"
 SUFFIXES = {  # kind of product: how its name ends, after the item's; RELION's endings where it has them
     "micrograph": ".mrc",
     "unweighted": "_noDW.mrc",
@@ -31,7 +30,12 @@ SUFFIXES = {  # kind of product: how its name ends, after the item's; RELION's e
 
 
 def write_products(
-    item: Item, movie: Movie, corrected: Corrected, params: Parameters, settings: MotionSettings, context: Context
+    item: Item,
+    movie: Movie,
+    corrected: Corrected,
+    params: MotionCorrParameters,
+    settings: MotionSettings,
+    context: Context,
 ) -> dict[str, Path]:
     """Write everything that was asked for; return what and where."""
     products = {}
@@ -40,12 +44,12 @@ def write_products(
         if image is not None:
             relative = f"{FOLDER}/{item.name}{SUFFIXES[kind]}"
             with context.write(relative) as temporary:
-                write_mrc(temporary, image, settings.pixel_size * settings.binning, float16=params.float16)
+                write_mrc(temporary, image, corrected.pixel_size, float16=params.float16)
             products[kind] = context.job / relative
     if corrected.power_spectrum is not None:
         relative = f"{FOLDER}/{item.name}{SUFFIXES['power_spectrum']}"
         with context.write(relative) as temporary:
-            write_mrc(temporary, corrected.power_spectrum, spectrum_pixel_size(corrected, settings))
+            write_mrc(temporary, corrected.power_spectrum, corrected.figures["power_spectrum_pixel_size"])
         products["power_spectrum"] = context.job / relative
 
     relative = f"{FOLDER}/{item.name}{SUFFIXES['motion']}"
@@ -58,3 +62,51 @@ def write_products(
         draw_motion(temporary, item.name, corrected.field, settings)
     products["picture"] = context.job / relative
     return products
+
+
+def motion_star(
+    item: Item,
+    movie: Movie,
+    corrected: Corrected,
+    params: MotionCorrParameters,
+    settings: MotionSettings,
+    context: Context,
+) -> MotionStar:
+    """Return the motion as RELION stores it: the nearest of its local models, the whole frame's to every digit."""
+    frames, height, width = movie.shape
+    whole, local = corrected.field.relion_model()
+    shifts = np.full((frames, 2), np.nan)
+    shifts[settings.first - 1 : settings.first - 1 + len(whole)] = whole
+    eer = movie if isinstance(movie, EerMovie) else None
+    return MotionStar(
+        width=width,
+        height=height,
+        frames=frames,
+        movie=item.given,
+        gain=_gain_for_relion(params, context),
+        defects=str(params.defects or ""),
+        binning=corrected.pixel_size / settings.pixel_size,
+        pixel_size=settings.pixel_size,
+        dose=params.frame_dose,
+        pre_dose=params.pre_dose,
+        voltage=params.voltage,
+        first=settings.first,
+        eer_sampling=eer.sampling if eer else None,
+        eer_group=eer.group if eer else None,
+        shifts=shifts,
+        local=local if corrected.field.local.any() else None,
+        hot_pixels=corrected.hot_pixels,
+    )
+
+
+def _gain_for_relion(params: MotionCorrParameters, context: Context) -> str:
+    """Return the gain that RELION should use: it can't turn one itself, so a turned one is left in the job."""
+    if params.gain is None:
+        return ""
+    if params.gain_rotate == 0 and params.gain_flip == "none":
+        return str(params.gain)
+    if not (context.job / GAIN).exists():  # made by whichever task comes first; two at once write the same
+        gain = turned(read_image(params.gain).astype(np.float32), params.gain_rotate, params.gain_flip)
+        with context.write(GAIN) as temporary:
+            write_mrc(temporary, gain, 1)
+    return f"{context.job_as_given}/{GAIN}"

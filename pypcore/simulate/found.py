@@ -19,12 +19,15 @@ def found_motion(path: Path, ys: Array, xs: Array, *, local: Literal["model", "p
         path: motion STAR, ours or RELION's.
         ys: rows, px.
         xs: columns, px.
-        local: where the local part is taken from: RELION's polynomial ``model``, or the table of ``patches``,
-            which must be a full grid (ours is; RELION's holds what it measured, with gaps). A STAR without the
-            one asked for has the motion of the whole frame only.
+        local: where the local part is taken from: RELION's polynomial ``model``, or the table of ``patches``, which
+            must be a full grid (ours is; RELION's holds what it measured, with gaps). A STAR without such a table
+            has its model only.
     """
     star = read_motion(path)
-    part = _polynomial(star, ys, xs) if local == "model" else _grid(star, ys, xs)
+    if local == "patches" and star.patches is not None:
+        part = _grid(star.patches, star.frames, ys, xs)
+    else:
+        part = _polynomial(star, ys, xs)
     return star.shifts[:, :, None, None] + part
 
 
@@ -42,15 +45,13 @@ def _polynomial(star: MotionStar, ys: Array, xs: Array) -> Array:
     return field
 
 
-def _grid(star: MotionStar, ys: Array, xs: Array) -> Array:
-    """Cubic spline through the table of patches."""
-    if star.patches is None:
-        return np.zeros((star.frames, 2, len(ys), len(xs)))
-    frames, rows, columns = (np.unique(star.patches[:, n]) for n in range(3))
-    table = star.patches[np.lexsort(star.patches[:, 2::-1].T)]
+def _grid(patches: Array, n_frames: int, ys: Array, xs: Array) -> Array:
+    """Cubic spline through a table of patches [n, (frame, y, x, displacement y, displacement x)]."""
+    frames, rows, columns = (np.unique(patches[:, n]) for n in range(3))
+    table = patches[np.lexsort(patches[:, 2::-1].T)]
     shape = (len(frames), len(rows), len(columns))
-    if len(table) != np.prod(shape) or len(frames) != star.frames:
-        raise ValueError(f"{len(table)} patches are no full grid of {star.frames} frames and {shape[1:]} points")
+    if len(table) != np.prod(shape) or len(frames) != n_frames:
+        raise ValueError(f"{len(table)} patches are no full grid of {n_frames} frames and {shape[1:]} points")
     values = table[:, 3:].reshape(*shape, 2)
     order = {"kx": min(3, len(rows) - 1), "ky": min(3, len(columns) - 1)}
     return np.array(

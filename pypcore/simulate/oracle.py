@@ -41,14 +41,15 @@ def sum_frames(
     """Sum frames moved back by ``displacement(frame, ys, xs)`` px (None: as they are), weighted by dose.
 
     Quintic spline interpolation; dose weights exp(-N/2Ne) of Grant and Grigorieff 2015 at the dose after each
-    frame, divided by the root of their summed squares, as RELION has them. Dead and hot pixels get the value
-    of a random good neighbour. With ``truth.motion.at`` this is the oracle.
+    frame, divided by the root of their summed squares, as RELION has them (1 where nothing fades). Dead and hot
+    pixels get the value of a random good neighbour. With ``truth.motion.at`` this is the oracle.
     """
     exposure, (height, width) = truth.exposure, movie.shape[1:]
     ky, kx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     k = (np.hypot(ky, kx) / exposure.pixel_size).astype(np.float32)
     decay = (1 / (2 * critical_exposure(k, exposure.voltage))).astype(np.float32)
-    doses = [exposure.pre_dose + (t + 1) * exposure.dose for t in range(movie.shape[0])]
+    after = [exposure.pre_dose + (t + 1) * exposure.dose for t in range(movie.shape[0])]
+    doses = after if exposure.fading else [0.0] * len(after)
     norm = np.sqrt(sum(np.exp(-2 * dose * decay) for dose in doses))
     sharpen = 1 / (norm * quintic_response(ky) * quintic_response(kx)).astype(np.float32)
     bad = gain == 0
