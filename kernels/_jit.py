@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import config
 
 logger = logging.getLogger("pypcore.kernels")
 
@@ -36,14 +37,14 @@ def jit(*signatures: Any) -> Any:
 
 
 def _compile(function: Callable[..., Any], signatures: list[str] | None) -> Any:
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(CACHE or before)  # read by Numba while it decorates, and only then
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(CACHE or before)  # read by Numba while it decorates, and only then
     try:
         return numba.njit(signatures, nogil=True, error_model="numpy", fastmath=FASTMATH, cache=CACHE is not None)(
             function
         )
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 def inlined(function: Callable[..., Any]) -> Any:

@@ -34,7 +34,8 @@ def fft_columns(spectrum: Complex, n: int) -> Complex:
 
 def frequencies(shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return ky [y, 1] and kx [1, x // 2 + 1] of an ``rfft2``, in cycles per pixel."""
-    return np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]
+    ky, kx = np.fft.fftfreq(shape[0]), np.fft.rfftfreq(shape[1])
+    return ky[:, None].astype(np.float64), kx[None, :].astype(np.float64)
 
 
 def good_size(at_least: int, multiple: int = 2) -> int:

@@ -48,7 +48,8 @@ class Request:
 
     def digest(self) -> str:
         """Name everything that decides an item's numbers, the item's own file apart."""
-        decisive = [self.operation, self.operation_version, dict(self.parameters), dict(self.auxiliary)]
+        given = {key: value for key, value in self.parameters.items() if value is not None}  # TOML has no None
+        decisive = [self.operation, self.operation_version, given, dict(self.auxiliary)]
         text = json.dumps(decisive, sort_keys=True, default=str)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 

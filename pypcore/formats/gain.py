@@ -30,19 +30,19 @@ def load_gain(
     """
     if path.suffix.lower() == ".gain" and not eer:
         raise InputError(f"{path}: a .gain file belongs to EER movies; give an MRC or TIFF gain for these")
-    gain = read_image(path, file_order=path.suffix.lower() == ".gain").astype(np.float32)
-    _check_values(gain, path)
-    gain = turned(gain, rotate, flip)
+    gain = read_turned(path, rotate, flip)
     if eer:
         gain = _resample(gain, shape)
     _check_shape(gain.shape, shape, rotate, path)
     if eer and path.suffix.lower() != ".gain":
-        gain = _reciprocal(gain)
+        gain = reciprocal(gain)
     return np.ascontiguousarray(gain, dtype=np.float32)
 
 
-def turned(gain: npt.NDArray[np.float32], rotate: int, flip: str) -> npt.NDArray[np.float32]:
-    """Return ``gain`` turned, then flipped; see ``load_gain``."""
+def read_turned(path: Path, rotate: Rotation, flip: Flip) -> npt.NDArray[np.float32]:
+    """Return the values of a gain file as they are, turned, then flipped; see ``load_gain``."""
+    gain = read_image(path, file_order=path.suffix.lower() == ".gain").astype(np.float32)
+    _check_values(gain, path)
     gain = np.rot90(gain, -(rotate // 90))
     return {"none": gain, "ud": gain[::-1], "lr": gain[:, ::-1]}[flip]
 
@@ -76,7 +76,8 @@ def _resample(gain: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDAr
     return gain
 
 
-def _reciprocal(gain: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def reciprocal(gain: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return 1 / ``gain``, scaled to a mean of 1 over the good pixels; bad pixels (0) stay bad."""
     good = gain > 0
     inverse = np.zeros_like(gain)
     inverse[good] = 1 / gain[good]

@@ -25,8 +25,7 @@ def read_image(path: Path, *, file_order: bool = False) -> npt.NDArray[Any]:
 
             page = read_pages(path)[0]
             check_pages([page], COMPRESSIONS, path)
-            image = decode_page(page, descriptor, path)
-            return image if file_order else image[::-1]
+            return decode_page(page, descriptor, path, reverse=not file_order)
     finally:
         os.close(descriptor)
     if path.suffix.lower() in (".dm3", ".dm4"):

@@ -34,7 +34,7 @@ class TiffMovie(Movie):
         super().__init__(path, (len(pages), *first.shape), first.dtype.newbyteorder("="), _pixel_size(first))
 
     def _read(self, frame: int) -> Array:
-        return decode_page(self._pages[frame], self._descriptor, self.path)[::-1]
+        return decode_page(self._pages[frame], self._descriptor, self.path, reverse=True)
 
     def close(self) -> None:
         """Close the file."""
@@ -99,10 +99,11 @@ def check_pages(pages: Sequence[tifffile.TiffPage], compressions: dict[int, str]
             )
 
 
-def decode_page(page: tifffile.TiffPage, descriptor: int, path: Path) -> Array:
-    """Return the pixels of one page, first row of the file first; safe from several threads."""
+def decode_page(page: tifffile.TiffPage, descriptor: int, path: Path, *, reverse: bool) -> Array:
+    """Return the pixels of one page; ``reverse`` puts the last row first. Safe from several threads."""
     height, width = page.shape
     image = np.zeros((height, width), page.dtype)
+    rows_of_file = image[::-1] if reverse else image
     for index, (offset, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
         data = bytes(read_at(descriptor, count, offset, path))
         try:
@@ -110,7 +111,7 @@ def decode_page(page: tifffile.TiffPage, descriptor: int, path: Path) -> Array:
         except (RuntimeError, ValueError, IndexError) as error:  # imagecodecs' own errors are RuntimeErrors
             raise InputError(f"{path}: damaged data in frame {page.index + 1} ({error}); {COPY_AGAIN}") from error
         if strip is not None:
-            image[y : y + rows, x : x + columns] = strip[0, : height - y, : width - x, 0]
+            rows_of_file[y : y + rows, x : x + columns] = strip[0, : height - y, : width - x, 0]
     return image
 
 

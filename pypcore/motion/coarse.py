@@ -99,8 +99,7 @@ class _Spectra:
         near = np.roll(correlation, reach, (0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1] / deviation
         y, x = (np.arange(-r, r + 1.0) * s / _LEAP for r, s in zip(reach, scale, strict=True))
         odds = near * np.abs(near) / 2 - (y[:, None] ** 2 + x[None, :] ** 2) / 2
-        i, j = np.unravel_index(np.argmax(odds[1:-1, 1:-1]), (2 * reach[0] - 1, 2 * reach[1] - 1))
-        i, j = int(i) + 1, int(j) + 1
+        i, j = (n + 1 for n in divmod(int(odds[1:-1, 1:-1].argmax()), 2 * reach[1] - 1))
         step = [i - reach[0] + _vertex(near[i - 1 : i + 2, j]), j - reach[1] + _vertex(near[i, j - 1 : j + 2])]
         return np.array(step), float(near[i, j])
 

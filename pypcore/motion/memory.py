@@ -32,19 +32,21 @@ def plan_memory(
     raw = pixels * np.dtype(dtype).itemsize
     y, x = small_shape(height, width, step)
     small = max(count // group, 1) * y * x * 4
-    # Gain, mask, sum of the movie; one corrected frame's half-transformed rows and small transforms a thread.
-    fixed = _PROCESS + 9 * pixels + small + threads * (raw + height * (x + 2) * 4 + 3 * y * step * (x + 2) * 8)
-    one_sum = pixels * 4
-    # While sums are combined: a padded image and two spectra a thread, the total; the small copy is gone by then.
-    combining = max(int((3 * threads + 2) * 4.3 * pixels) - small, 0)
-    best = None
+    # While motion is estimated: gain, mask, sum of the movie, small copy; rows of a frame half transformed a thread.
+    estimating = 9 * pixels + small + threads * (raw + 3 * y * step * (x + 2) * 8)
+    # While sums are combined: gain, mask, sums; a padded image and two spectra a thread, one more, and their total.
+    combining = 5 * pixels + int((3 * threads + 2) * 4.3 * pixels)
+
+    def needed(at_once: int, frames: int) -> int:
+        return _PROCESS + frames * raw + max(estimating, combining + at_once * 4 * pixels)
+
+    # Reading again is dearer than going over frames in memory once more: fewer sums at once are tried first.
     for at_once in range(sums, 0, -1):
-        base = fixed + combining + at_once * one_sum
-        if base + count * raw <= memory:
-            return MemoryPlan(True, count, at_once, base + count * raw)
-        ahead = min(count, (memory - base) // raw)
-        if best is None and ahead >= 2 * threads:
-            best = MemoryPlan(False, int(ahead), at_once, int(base + ahead * raw))
-    # Decoding again for every pass is dearer than another pass over frames in memory, so keeping went first.
-    least = min(threads, count)
-    return best or MemoryPlan(False, least, 1, fixed + combining + one_sum + least * raw)
+        if needed(at_once, count) <= memory:
+            return MemoryPlan(True, count, at_once, needed(at_once, count))
+    least = min(2 * threads, count)
+    for at_once in range(sums, 0, -1):
+        if needed(at_once, least) <= memory:
+            ahead = min(count, least + (memory - needed(at_once, least)) // raw)
+            return MemoryPlan(False, ahead, at_once, needed(at_once, ahead))
+    return MemoryPlan(False, least, 1, needed(1, least))

@@ -82,12 +82,13 @@ class Patches:
         ky, kx = (f / (small.step * pixel_size) for f in fft.frequencies(self.box))
         k = np.hypot(ky, kx)
         kept = (k >= 1 / _COARSEST) & (k <= _BAND / (2 * small.step * pixel_size)) & ((kx > 0) | (ky > 0))
-        self._index = np.flatnonzero(kept.ravel()).astype(np.int32)
-        angular = (2 * np.pi * pixel_size * np.broadcast_to(f, k.shape)[kept].astype(np.float32) for f in (ky, kx))
-        self._ky, self._kx = (np.ascontiguousarray(f, np.float32) for f in angular)
+        # In every row what is kept is one stretch of columns.
+        rows = np.flatnonzero(kept.any(1))
+        self._runs = np.stack([rows, kept[rows].argmax(1), kept[rows].sum(1)], 1).astype(np.int32)
+        self._ky, self._kx = ((2 * np.pi * pixel_size * f.ravel()).astype(np.float32) for f in (ky, kx))
         self._shell = (k[kept] / _SHELL + 0.5).astype(np.int32)
         self._count = np.bincount(self._shell).astype(float)
-        self.k = np.arange(self._count.size) * _SHELL  # 1/Å
+        self.k: Array = np.arange(self._count.size) * _SHELL  # 1/Å
         self._q = left(self.k)
         self._q2_sum = (self._q**2).sum(0)
 
@@ -150,9 +151,9 @@ class Patches:
 
         def one(p: int) -> None:
             whole = np.rint(d[p] / self._small.step).astype(int)
-            spectra = fft.rfft2(self._cut(p, whole)).reshape(self.frames, -1)
+            spectra = fft.rfft2(self._cut(p, whole))
             rest = d[p] - whole * self._small.step
-            kernel(spectra, self._index, self._shell, self._ky, self._kx, rest, q, v[p], gradient[p], power[p])
+            kernel(spectra, self._runs, self._shell, self._ky, self._kx, rest, q, v[p], gradient[p], power[p])
 
         self._threads.run(one, range(len(d)))
         return gradient, power

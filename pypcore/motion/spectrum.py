@@ -49,8 +49,8 @@ def power_spectrum(sums: Iterable[Image], shape: tuple[int, int], pixel_size: fl
                 piece[: cut.shape[0], : cut.shape[1]] = cut - cut.mean()
                 total += np.abs(fft.rfft2(piece * window))
                 count += 1
-    k, half = np.fft.fftfreq(tile), np.fft.rfftfreq(tile)
-    total /= count * quintic_response(k)[:, None] * quintic_response(half)[None, :]
+    ky, kx = fft.frequencies((tile, tile))
+    total /= count * quintic_response(ky) * quintic_response(kx)
     whole = np.empty((SIZE, SIZE), np.float32)
     i = np.arange(SIZE) - SIZE // 2
     rows, columns = np.meshgrid(i, i, indexing="ij")

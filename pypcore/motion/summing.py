@@ -112,8 +112,7 @@ class Combine:
     def __init__(self, grid: Grid, pixel_size: float) -> None:
         """Prepare for images on ``grid`` with unbinned pixels of ``pixel_size`` Å."""
         self.grid = grid
-        ny, nx = grid.cropped
-        ky, kx = np.fft.fftfreq(ny) / float(grid.binning), np.fft.rfftfreq(nx) / float(grid.binning)
+        ky, kx = (k.ravel() / float(grid.binning) for k in fft.frequencies(grid.cropped))
         self._unspline = [1 / quintic_response(ky)[:, None], 1 / quintic_response(kx)[None, :]]
         self.k = np.linspace(0, np.sqrt(0.5), _BINS) / pixel_size  # 1/Å; where radial curves are given
         self._bin = (np.hypot(ky[:, None], kx) * (np.sqrt(2) * (_BINS - 1)) + 0.5).astype(np.uint16)

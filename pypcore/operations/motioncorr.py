@@ -49,20 +49,25 @@ class MotionCorr:
         return find_files(named, SUFFIXES, root)
 
     def check(self, params: MotionCorrParameters, items: Sequence[Item]) -> None:
-        """Refuse a gain, defects or a pixel size that no movie can use; single bad movies fail by themselves."""
-        error: InputError | None = None
+        """Refuse a gain, defects or a pixel size that none of the first movies can use.
+
+        A movie that can't be opened, or that alone does not fit the gain, fails by itself when its turn comes.
+        """
+        unfit: InputError | None = None
         for item in items[:_LOOKED_AT]:
             try:
-                with _open(item, params) as movie:
+                movie = _open(item, params)
+            except InputError:
+                continue
+            try:
+                with movie:
                     _pixel_size(movie, params)
                     _references(movie, params)
                 return
-            except InputError as found:
-                error = error or found
-        if error is not None and len(items) <= _LOOKED_AT:
-            return  # few enough to fail one by one, each with its reason
-        if error is not None:
-            raise UsageError(f"none of the first {_LOOKED_AT} movies can be used; the first says: {error}")
+            except InputError as error:
+                unfit = unfit or error
+        if unfit is not None:
+            raise UsageError(str(unfit)) from unfit
 
     def disk(self, params: MotionCorrParameters, item: Item) -> int:
         """Estimate the bytes of the micrographs, and a little for the motion and its picture."""

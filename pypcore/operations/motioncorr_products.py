@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pypcore.formats.eer_movie import EerMovie
-from pypcore.formats.gain import turned
-from pypcore.formats.images import read_image
+from pypcore.formats.gain import read_turned, reciprocal
 from pypcore.formats.movie_base import Movie
 from pypcore.formats.mrc import write_mrc
 from pypcore.formats.relion_motion import MotionStar, write_motion
@@ -106,7 +105,9 @@ def _gain_for_relion(params: MotionCorrParameters, context: Context) -> str:
     if params.gain_rotate == 0 and params.gain_flip == "none":
         return str(params.gain)
     if not (context.job / GAIN).exists():  # made by whichever task comes first; two at once write the same
-        gain = turned(read_image(params.gain).astype(np.float32), params.gain_rotate, params.gain_flip)
+        gain = read_turned(params.gain, params.gain_rotate, params.gain_flip)
+        if params.gain.suffix.lower() == ".gain":
+            gain = reciprocal(gain)  # RELION divides an EER movie by a gain in MRC
         with context.write(GAIN) as temporary:
             write_mrc(temporary, gain, 1)
     return f"{context.job_as_given}/{GAIN}"

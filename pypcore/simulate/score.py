@@ -23,6 +23,9 @@ Image = NDArray[np.float32]
 _POINTS = 16
 """Motion is compared at the centres of 16 x 16 equal parts of the frame."""
 
+_SHOWN = 0.01
+"""An FRC below this can't be told from none on a small movie."""
+
 _EDGE = 32
 """Pixels at the rim of the picture that are not scored: what moved in from outside is in some frames only."""
 
@@ -76,7 +79,10 @@ def whole_frame_error(found: Array, true: Array) -> float:
 
 @dataclass(frozen=True)
 class Band:
-    """A band of resolution, Å: FRC to the truth, and SNR as a share of the oracle's (None without one)."""
+    """A band of resolution, Å: FRC to the truth, and SNR as a share of the oracle's.
+
+    The share is None without an oracle, and where the oracle itself shows too little to divide by.
+    """
 
     low: float
     high: float
@@ -103,8 +109,8 @@ class ImageScore:
             if low <= 2 * pixel_size or not inside.any():
                 continue
             frc = _pooled_frc(sums[:, inside])
-            rel = None if best is None else _snr(frc) / _snr(_pooled_frc(best[:, inside]))
-            bands.append(Band(low, high, frc, rel))
+            most = 0.0 if best is None else _pooled_frc(best[:, inside])
+            bands.append(Band(low, high, frc, _snr(frc) / _snr(most) if most >= _SHOWN else None))
         return cls(bands)
 
 

@@ -23,15 +23,17 @@ def warp_case(rng: np.random.Generator, size: int) -> Case:
 
 
 def gradient_case(rng: np.random.Generator, size: int) -> Case:
-    frames, n, shells = 5, size * 20, 7
-    spectra = (rng.normal(size=(frames, n)) + 1j * rng.normal(size=(frames, n))).astype(np.complex64)
-    index = np.sort(rng.choice(n, n // 2, replace=False)).astype(np.int32)
-    shell = rng.integers(0, shells, index.size).astype(np.int32)
-    ky, kx = (rng.uniform(-2, 2, index.size).astype(np.float32) for _ in range(2))
+    frames, shape, shells = 5, (size, 2 * size + 1), 7
+    spectra = (rng.normal(size=(frames, *shape)) + 1j * rng.normal(size=(frames, *shape))).astype(np.complex64)
+    rows = np.arange(0, size, 2)
+    firsts = rng.integers(0, size, rows.size)
+    runs = np.stack([rows, firsts, rng.integers(1, size + 2, rows.size)], 1).astype(np.int32)
+    shell = rng.integers(0, shells, runs[:, 2].sum()).astype(np.int32)
+    ky, kx = (rng.uniform(-2, 2, n).astype(np.float32) for n in shape)
     damage = rng.random((frames, shells)).astype(np.float32)
     gain = rng.random(shells).astype(np.float32)
     shifts = 3 * rng.normal(size=(frames, 2))
-    return [spectra, index, shell, ky, kx, shifts, damage, gain, np.ones((frames, 2)), np.ones(shells)], [8, 9]
+    return [spectra, runs, shell, ky, kx, shifts, damage, gain, np.ones((frames, 2)), np.ones(shells)], [8, 9]
 
 
 def nibbles_case(rng: np.random.Generator, size: int) -> Case:

@@ -13,9 +13,7 @@ def relion(whole, coefficients, ys, xs):
     basis = [np.ones_like(y * x), x + 0 * y, x * x + 0 * y, y + 0 * x, y * y + 0 * x, x * y]
     parts = []
     for c in (coefficients[18:], coefficients[:18]):  # y, then x
-        parts.append(
-            sum(b * (c[3 * n] * z + c[3 * n + 1] * z**2 + c[3 * n + 2] * z**3) for n, b in enumerate(basis))
-        )
+        parts.append(sum(b * (c[3 * n] * z + c[3 * n + 1] * z**2 + c[3 * n + 2] * z**3) for n, b in enumerate(basis)))
     return whole[:, :, None, None] + np.stack(parts, 1)
 
 

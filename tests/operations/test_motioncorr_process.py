@@ -200,8 +200,10 @@ def test_movies_are_found_in_a_star_file(operation, counts, write_item, tmp_path
 def test_launch_refuses_what_no_movie_can_use(operation, counts, write_item, tmp_path):
     write_mrc(tmp_path / "gain.mrc", np.ones((100, 256), np.float32), 1)
     items = [write_item(counts[0][:2], f"m{index}", index) for index in range(6)]
-    with pytest.raises(UsageError, match="none of the first 5 movies"):
+    with pytest.raises(UsageError, match="belongs to other movies"):
         operation.check(parameters(gain=tmp_path / "gain.mrc"), items)
+    with pytest.raises(UsageError, match="--pixel-size"):
+        operation.check(parameters(pixel_size=None), items[:1])
     operation.check(parameters(), items)
 
 
@@ -209,6 +211,7 @@ def test_launch_lets_single_bad_movies_fail_by_themselves(operation, counts, wri
     items = [write_item(counts[0][:2], f"m{index}", index) for index in range(6)]
     items[0].path.write_bytes(b"")
     operation.check(parameters(), items)
+    operation.check(parameters(), items[:1])
 
 
 def test_the_disk_estimate_is_near_what_is_written(operation, counts, write_item, make_context):

@@ -94,7 +94,9 @@ def test_the_oracle_relative_to_itself_keeps_all_of_the_signal():
     movie = typical_movie((256, 256), 4, seed=3)
     picture = sum_frames(movie, movie.gain, movie.truth, movie.truth.motion.at)
     score = ImageScore.of(picture, movie.truth.ideal, 1.0, oracle=picture)
-    assert [band.snr_rel for band in score.bands] == pytest.approx([1.0] * len(score.bands))
+    assert score.bands[0].snr_rel == pytest.approx(1)
+    assert {band.snr_rel for band in score.bands if band.frc >= 0.01} == {1.0}
+    assert all(band.snr_rel is None for band in score.bands if band.frc < 0.01)
 
 
 def star(tmp_path, **fields):

@@ -1,0 +1,71 @@
+"""``python -m bench``: measure, print the tables, leave one JSON in ``bench/results/``."""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench import cases, coldstart, machine, motioncorr, pool
+
+RESULTS = Path(__file__).parent / "results"
+CASES = (*cases.MOVIES, "real", "pool", "coldstart")
+
+
+def main() -> int:
+    """Run the cases asked for."""
+    asked = _parse()
+    # As wide as the table, where the terminal doesn't say: a pipe should get whole lines.
+    out = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    progress = Console(stderr=True, highlight=False)
+    asked.data.mkdir(parents=True, exist_ok=True)
+    on = machine.describe()
+    out.print(" · ".join(f"{key} {value}" for key, value in on.items()), soft_wrap=True)
+    results: dict[str, Any] = {"machine": on, "arguments": sys.argv[1:], "when": time.strftime("%FT%TZ", time.gmtime())}
+
+    movies = [case for name, case in cases.MOVIES.items() if name in asked.only]
+    if movies:
+        rows = motioncorr.measure(movies, asked.threads, asked.data, progress)
+        motioncorr.report(rows, out)
+        results["motioncorr"] = motioncorr.as_records(rows)
+    if "real" in asked.only:
+        rows = motioncorr.measure_real(max(asked.threads), asked.data, progress)
+        motioncorr.report_real(rows, out)
+        results["real"] = motioncorr.as_records(rows)
+    if "pool" in asked.only:
+        items = 1000 if asked.quick else pool.ITEMS
+        costs = [pool.measure(max(asked.threads), asked.data, items=items, product_bytes=n) for n in (0, 1000)]
+        for cost in costs:
+            pool.report(cost, out)
+        results["pool"] = [dataclasses.asdict(cost) for cost in costs]
+    if "coldstart" in asked.only:
+        cold = coldstart.measure(asked.data)
+        coldstart.report(cold, out)
+        results["coldstart"] = dataclasses.asdict(cold)
+
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / time.strftime("%Y%m%d-%H%M%S.json", time.gmtime())
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    out.print(f"all of it: {path}", soft_wrap=True)
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="leave out the large movies; 1,000 items for the pool")
+    parser.add_argument("--only", action="append", choices=CASES, help="this case (may be given several times)")
+    parser.add_argument("--threads", type=int, action="append", help="threads a task; default 1 and 2")
+    parser.add_argument("--data", type=Path, default=cases.default_folder(), help="where movies are kept [%(default)s]")
+    asked = parser.parse_args()
+    asked.threads = asked.threads or [1, 2]
+    asked.data = asked.data.resolve()
+    asked.only = asked.only or [name for name in CASES if not (asked.quick and name in ("k2", "k3"))]
+    return asked
+
+
+if __name__ == "__main__":
+    sys.exit(main())
