@@ -152,9 +152,8 @@ def _verdict(rows: list[Row], out: Console) -> None:
         motion += ours.motion.static <= peer.motion.static
         frc += all(a.frc >= b.frc - 1e-3 for a, b in zip(ours.image.bands, peer.image.bands, strict=True))
     if of:
-        out.print(
-            f"no worse than RELION: motion (static) on {motion} of {of}, FRC in every band (within 0.001) on {frc} of {of}"
-        )
+        said = f"motion (static) on {motion} of {of}, FRC in every band (within 0.001) on {frc} of {of}"
+        out.print(f"no worse than RELION: {said}")
 
 
 def as_records(rows: list[Row]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.process import run
+from bench.process import OUTPUT, run
 from bench.programs import PYPCORE
 
 ITEMS = 20_000
@@ -48,7 +48,7 @@ def measure(threads: int, data: Path, *, items: int, product_bytes: int) -> Pool
         )
         asked = run([*PYPCORE, "status", f"job{items}", "--json"], threads=1, folder=folder)
         failed = few.failed or many.failed or asked.failed
-        if not failed and (done := json.loads(asked.output)["counts"]["done"]) != items:
+        if not failed and (done := json.loads((folder / OUTPUT).read_text())["counts"]["done"]) != items:
             failed = f"{done} of {items} items done"
     return PoolCost(
         items=items,
@@ -68,7 +68,7 @@ def report(cost: PoolCost, out: Console) -> None:
     """Print it."""
     if cost.failed:
         out.print(f"pool FAILED: {cost.failed}", style="red")
-    does = f"write {cost.product_bytes} bytes, durably," if cost.product_bytes else "do nothing"
+    does = f"write {cost.product_bytes} bytes, durably" if cost.product_bytes else "do nothing"
     out.print(
         f"pool: {cost.items} items that {does}, {cost.threads} at a time: {cost.per_item_ms:.2f} ms an item "
         f"after a start-up of {cost.start_up_s:.2f} s ({cost.wall_s:.1f} s wall, {cost.cpu_s:.1f} CPU s); "

@@ -4,8 +4,10 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+OUTPUT = "output.log"
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,6 @@ class Took:
     cpu: float  # s, user and system
     peak_mb: float
     failed: str | None  # what it said last, when it failed
-    output: str = field(repr=False)
 
 
 def cores(count: int) -> set[int]:
@@ -28,9 +29,9 @@ def cores(count: int) -> set[int]:
 
 
 def run(command: Sequence[str | Path], *, threads: int, folder: Path, env: Mapping[str, str] | None = None) -> Took:
-    """Run ``command`` in ``folder``, held to ``threads`` cores."""
+    """Run ``command`` in ``folder``, held to ``threads`` cores; what it says goes to ``OUTPUT`` there."""
     held_to = cores(threads)
-    log = folder / "output.log"
+    log = folder / OUTPUT
     with log.open("wb") as output:
         begin = time.perf_counter()
         process = subprocess.Popen(
@@ -45,9 +46,9 @@ def run(command: Sequence[str | Path], *, threads: int, folder: Path, env: Mappi
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)  # wait4 took it from Popen
-    said = log.read_text(errors="replace")
     failed = None
     if process.returncode:
-        lines = (line.strip() for line in reversed(said.replace("\r", "\n").split("\n")))
-        failed = f"exit code {process.returncode}: {next((line for line in lines if line), 'no word')[:300]}"
-    return Took(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, failed, said)
+        lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "no word")
+        failed = f"exit code {process.returncode}: {last[:300]}"
+    return Took(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, failed)

@@ -80,6 +80,7 @@ def main() -> None:
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough: what is being tidied up is left to end
     raise Cancelled("stopped")
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import config
 
 logger = logging.getLogger("pypcore.kernels")
 
@@ -37,6 +36,7 @@ def jit(*signatures: Any) -> Any:
 
 
 def _compile(function: Callable[..., Any], signatures: list[str] | None) -> Any:
+    config: Any = numba.config
     before = config.CACHE_DIR
     config.CACHE_DIR = str(CACHE or before)  # read by Numba while it decorates, and only then
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from pypcore import records, relion_job
-from pypcore.errors import PypcoreError, UsageError
+from pypcore.errors import Cancelled, PypcoreError, UsageError
 from pypcore.items import Item
 from pypcore.job import Job, Run
 from pypcore.launch import Launched, check_disk, launch
@@ -24,7 +24,7 @@ from pypcore.records import Record, State, count, fold, read_records
 from pypcore.request import Request
 from pypcore.split import bundles_to_do
 
-SUCCESS, SOME_FAILED, CANCELLED = 0, 1, 4
+SUCCESS, SOME_FAILED, CANCELLED = 0, PypcoreError.exit_code, Cancelled.exit_code
 
 
 @dataclass
@@ -111,7 +111,7 @@ def run_here(
             listener.planned(launched, len(split_slots))
             _split_and_merge(job, run, outcome, split_slots, merge_slots, listener)
     except BaseException as error:
-        run.outcome, run.message = "error", str(error)
+        run.outcome, run.message = "cancelled" if isinstance(error, Cancelled) else "error", str(error)
         raise
     else:
         run.outcome = {SUCCESS: "done", SOME_FAILED: "failed", CANCELLED: "cancelled"}[outcome.exit_code]

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pypcore.errors import Cancelled
+
 MARKS = ("job.star", "run.job", "job_pipeline.star")  # what RELION's pipeline puts into a job folder
 EXIT = {0: "RELION_JOB_EXIT_SUCCESS", 1: "RELION_JOB_EXIT_FAILURE", 4: "RELION_JOB_EXIT_ABORTED"}
 ABORT = "RELION_JOB_ABORT_NOW"
@@ -28,7 +30,7 @@ def exit_file(folder: Path, exit_code: Callable[[], int]) -> Iterator[None]:
         (folder / name).unlink(missing_ok=True)
     try:
         yield
-    except BaseException:
-        (folder / EXIT[1]).touch()
+    except BaseException as error:
+        (folder / EXIT[4 if isinstance(error, Cancelled) else 1]).touch()
         raise
     (folder / EXIT[exit_code()]).touch()

@@ -15,7 +15,6 @@ import json
 import logging
 import os
 import queue
-import resource
 import shutil
 import signal
 import socket
@@ -34,6 +33,7 @@ from pypcore.job import Job
 from pypcore.operation import Context, Done, Result, get_operation
 from pypcore.records import Record, Recorder, begin_record, end_record
 from pypcore.request import Request
+from pypcore.usage import Clock
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 PROGRESS_S = 0.5
@@ -88,7 +88,7 @@ class Worker:
         """Do one item and record it. Only a full disk is raised: no other item could be recorded either."""
         self._record(begin_record(item, self.digest))
         log_from = _log_position()
-        clock = _Clock()
+        clock = Clock()
         result, outcome, message = Result(), records.DONE, ""
         try:
             result = self.operation.process(item, self.params, self._context(item))
@@ -110,7 +110,7 @@ class Worker:
             outcome,
             message,
             products=self._relative(result.products),
-            figures=result.figures,
+            figures=_rounded(result.figures),
             **clock.figures(),
             threads=self.threads,
             host=socket.gethostname(),
@@ -121,7 +121,7 @@ class Worker:
 
     def do_merge(self, done: Iterable[Done], of: str) -> Record:
         """Consolidate what is done and record it; ``of`` names what is merged."""
-        clock = _Clock()
+        clock = Clock()
         context = self._context(None)
         try:
             result = self.operation.finish(done, self.params, context)
@@ -186,42 +186,13 @@ class Worker:
         )
 
 
-class _Clock:
-    """Wall time, CPU time and peak memory since it was made."""
-
-    def __init__(self) -> None:
-        # Linux: 5 resets the peak of this process, so that each item has its own.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
-        self._wall = time.monotonic()
-        self._cpu = _cpu_seconds()
-
-    def figures(self) -> dict[str, float]:
-        """Return ``wall_s``, ``cpu_s`` and ``peak_mib``."""
-        return {
-            "wall_s": round(time.monotonic() - self._wall, 3),
-            "cpu_s": round(_cpu_seconds() - self._cpu, 3),
-            "peak_mib": round(peak_memory(os.getpid()) / 2**20, 1),
-        }
-
-
-def _cpu_seconds() -> float:
-    return sum(
-        usage.ru_utime + usage.ru_stime
-        for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
-    )
-
-
-def peak_memory(pid: int) -> int:
-    """Return the largest resident memory of process ``pid`` since its peak was last reset, in bytes; 0 if gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+def _rounded(figure: Any) -> Any:
+    """Round every float to 6 digits: a record is read by people too, and a job has many."""
+    if isinstance(figure, float):
+        return float(f"{figure:.6g}")
+    if isinstance(figure, dict):
+        return {key: _rounded(value) for key, value in figure.items()}
+    return [_rounded(value) for value in figure] if isinstance(figure, list) else figure
 
 
 def _one_line(error: BaseException) -> str:

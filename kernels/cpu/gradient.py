@@ -83,8 +83,8 @@ def patch_gradient(
                 torque = a[j] * v[j] - b[j] * u[j]
                 along_y += torque
                 along_x += torque * columns[j]
-            sum_y += along_y * ky[row]
-            sum_x += along_x
+            sum_y += float(along_y * ky[row])
+            sum_x += float(along_x)
             k += count
         gradient[t, 0] = -2 * sum_y
         gradient[t, 1] = -2 * sum_x

@@ -21,13 +21,13 @@ _LOW_PASSES = (36.0, 24.0, 16.0, 14.0, 14.0)  # Å, one a round: coarse detail f
 _HIGH_PASS = 150.0  # Å
 _MEMORY = 0.85  # share of the running reference that the next frame still sees
 _LEAP = 40.0  # unbinned pixels: a step between frames as large as this needs good evidence
-SIGNIFICANT = 6.5  # height of the median frame's peak over the noise of its correlation map
+SIGNIFICANT = 7.5  # height of the median frame's peak over the noise of its correlation map; noise alone reaches 7
 
 
 def align(small: SmallMovie, pixel_size: float, threads: Threads) -> tuple[Array, float]:
     """Return displacements [T, 2] (y, x) in unbinned pixels, mean 0, and the median height of the peaks.
 
-    The height is in standard deviations of the correlation map; below 6.5 the displacements are all 0.
+    The height is in standard deviations of the correlation map; below 7.5 the displacements are all 0.
     """
     spectra, scale, k = _reduced(small, pixel_size, threads)
     best, best_power, height = np.zeros((len(spectra.data), 2)), -np.inf, 0.0
@@ -107,7 +107,7 @@ class _Spectra:
 def _reduced(small: SmallMovie, pixel_size: float, threads: Threads) -> tuple[_Spectra, Array, Array]:
     """Transforms of the whole frames, cropped to 16 Å; unbinned pixels in their pixel (y, x); |k| in 1/Å."""
     n, height, width = small.frames.shape
-    factor = max(1, round(_FINEST / (2 * pixel_size * small.step)))
+    factor = max(1, min(round(_FINEST / (2 * pixel_size * small.step)), min(height, width) // 16))
     shape = (height // factor // 2 * 2, width // factor // 2 * 2)
     middle = shape[0] // 2
     kept = np.empty((n, shape[0], shape[1] // 2 + 1), np.complex64)

@@ -24,12 +24,17 @@ from pypcore.motion.weights import dose_weights, low_rank
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 
+SMALLEST = 64  # pixels
 EARLY = 4.0  # e-/Å²: motion up to here is "early", as in RELION
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """What comes of a movie. Images are mean counts as RELION scales them: sums over frames, binned by averaging."""
+    """What comes of a movie.
+
+    Images are scaled as RELION's: the unweighted one is the sum of counts over frames, weights are normalised to
+    a sum of squares of 1 (so noise stays white), and binning averages.
+    """
 
     micrograph: Image  # dose-weighted if that was asked for
     unweighted: Image | None
@@ -64,13 +69,22 @@ def correct_movie(
     tell = progress or (lambda share: None)
     used = _used(movie, settings)
     shape = movie.shape[1:]
+    if min(shape) < SMALLEST:
+        raise InputError(
+            f"{movie.path}: frames of {shape[1]} x {shape[0]} pixels; {SMALLEST} x {SMALLEST} are the least that can "
+            "be aligned; is this a movie?"
+        )
     for name, image in (("gain reference", gain), ("defect map", defects)):
         if image is not None and image.shape != shape:
             raise InputError(
                 f"{movie.path}: frames of {shape[1]} x {shape[0]} pixels, but a {name} of {image.shape[1]} x "
                 f"{image.shape[0]}; both have one size; check that they belong together and how it is rotated"
             )
-    step = decimation(settings.pixel_size)
+    if gain is not None and not np.isfinite(gain).all():
+        raise InputError(
+            f"{movie.path}: the gain reference has values that are NaN or infinite; bad pixels are 0; make it again"
+        )
+    step = decimation(settings.pixel_size, shape)
     grid = Grid.of(shape, settings.binning)
     combine = Combine(grid, settings.pixel_size)
     weighting = _Weighting(used, combine.k, settings)

@@ -81,6 +81,7 @@ def estimate(
         d = d + step
         if done > max(_CHOOSE) and np.abs(step).max() < _CLOSE:
             break
+    log.info("%d rounds over %d patches, log evidence %.0f, %s", done, len(patches.centres), fit.evidence, strengths)
     field = _field(fit, at_frames, shape, pixel)
     ys, xs = ((np.arange(_CHECKED) + 0.5) / _CHECKED * n for n in shape)
     points = np.array([(y, x) for y in ys for x in xs])

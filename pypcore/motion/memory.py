@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike
 
 from pypcore.motion.small import small_shape
 
-_PROCESS = 300 * 2**20  # Python, NumPy, SciPy and the compiled kernels
+_PROCESS = 200 * 2**20  # Python, NumPy, SciPy and the compiled kernels
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ Windows overlap by half and their squares add up to one, so that no datum is cou
 for its step^2 pixels, and the information of all patches adds up to the whole frame's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,18 +65,18 @@ class Patches:
         small: SmallMovie,
         numbers: tuple[int, int],
         pixel_size: float,
-        left: "DamageCurve",
+        left: Callable[[Array], Array],
         threads: Threads,
     ) -> None:
-        """Lay out the patches; ``left`` says how much signal each frame has left at a frequency."""
+        """Lay out the patches; ``left(k)`` is q [T, K], the signal each frame has left at ``k`` [K] (1/Å)."""
         self._small, self._threads, self._pixel_size = small, threads, pixel_size
         self._y, self._x = _axis(small.extent[0], numbers[1]), _axis(small.extent[1], numbers[0])
         self.box = (self._y.size, self._x.size)
-        self._corners = [(y, x) for y in self._y.starts for x in self._x.starts]
-        fade_y, fade_x = _filled(small, 0), _filled(small, 1)
-        inside = [(*_inside(self._y, n, fade_y), *_inside(self._x, m, fade_x)) for n, m in self._pairs()]
-        self.fill = np.array([sy * sx for sy, _, sx, _ in inside])  # share of the window's energy in the frame
-        self.centres = (np.array([(cy, cx) for _, cy, _, cx in inside]) + 0.5) * small.step - 0.5  # unbinned px
+        fill_y, centre_y = _inside(self._y, fade(small.extent[0], small.step) ** 2)
+        fill_x, centre_x = _inside(self._x, fade(small.extent[1], small.step) ** 2)
+        self.fill = np.outer(fill_y, fill_x).ravel()  # share of a window's energy that lies in the frame
+        centres = np.stack(np.meshgrid(centre_y, centre_x, indexing="ij"), -1).reshape(-1, 2)
+        self.centres = (centres + 0.5) * small.step - 0.5  # [P, 2] (y, x), unbinned px
         energy = (self._y.window**2).sum(1).max() * (self._x.window**2).sum(1).max()
         self._scale = np.float32(1 / np.sqrt(energy))
         self._independent = energy / (self.box[0] * self.box[1])
@@ -88,7 +89,7 @@ class Patches:
         self._ky, self._kx = ((2 * np.pi * pixel_size * f.ravel()).astype(np.float32) for f in (ky, kx))
         self._shell = (k[kept] / _SHELL + 0.5).astype(np.int32)
         self._count = np.bincount(self._shell).astype(float)
-        self.k: Array = np.arange(self._count.size) * _SHELL  # 1/Å
+        self.k = np.arange(self._count.size, dtype=np.float64) * _SHELL  # 1/Å
         self._q = left(self.k)
         self._q2_sum = (self._q**2).sum(0)
 
@@ -96,9 +97,6 @@ class Patches:
     def frames(self) -> int:
         """Number of (groups of) frames."""
         return len(self._small.frames)
-
-    def _pairs(self) -> list[tuple[int, int]]:
-        return [(n, m) for n in range(len(self._y.starts)) for m in range(len(self._x.starts))]
 
     def measure(self, d: Array) -> Signal:
         """Return spectrum and levels from the cross powers of the frames moved back by ``d`` [P, T, 2] px."""
@@ -209,15 +207,12 @@ def _axis(extent: int, number: int) -> _Axis:
     return _Axis(starts, np.where(np.abs(distance) < step, np.cos(np.pi / 2 * distance / step), 0), size)
 
 
-def _filled(small: SmallMovie, axis: int) -> Array:
-    """How much of the energy of a datum is left after the fading of the frame's edges."""
-    return fade(small.extent[axis], small.step) ** 2
+def _inside(axis: _Axis, kept: Array) -> tuple[Array, Array]:
+    """Share [n] of each window's energy that lies in the frame, and its centre of gravity [n] (small px).
 
-
-def _inside(axis: _Axis, n: int, kept: Array) -> tuple[float, float]:
-    """Share of window ``n``'s energy inside the frame, and its centre of gravity (small px)."""
-    energy = axis.window[n] ** 2
-    i = np.arange(axis.size) + axis.starts[n]
-    in_frame = np.where((i >= 0) & (i < kept.size), kept[np.clip(i, 0, kept.size - 1)], 0) * energy
-    full = (axis.window**2).sum(1).max()
-    return in_frame.sum() / full, float((in_frame * i).sum() / in_frame.sum())
+    ``kept`` [extent]: how much of the energy of a datum the fading of the frame's edges has left.
+    """
+    i = np.arange(axis.size) + np.array(axis.starts)[:, None]
+    in_frame = np.where((i >= 0) & (i < kept.size), kept[np.clip(i, 0, kept.size - 1)], 0) * axis.window**2
+    energy = in_frame.sum(1)
+    return energy / (axis.window**2).sum(1).max(), (in_frame * i).sum(1) / energy

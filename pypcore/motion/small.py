@@ -26,9 +26,9 @@ class SmallMovie:
     extent: tuple[int, int]
 
 
-def decimation(pixel_size: float) -> int:
-    """Return the whole factor by which frames shrink for the estimation."""
-    return max(1, round(FINEST / (2 * pixel_size)))
+def decimation(pixel_size: float, shape: tuple[int, int]) -> int:
+    """Return the whole factor by which frames shrink for the estimation; 32 pixels a side stay."""
+    return max(1, min(round(FINEST / (2 * pixel_size)), min(shape) // 32))
 
 
 def small_shape(height: int, width: int, step: int) -> tuple[int, int]:

@@ -37,46 +37,49 @@ class Warp:
         self.height, self.width = field.shape
         ys = np.arange(-(-self.height // _CELL) + 1) * _CELL
         xs = np.arange(-(-self.width // _CELL) + 1) * _CELL
-        # Nodes beyond the frame: the spline may not be trusted there, but the last cell must end somewhere.
-        nodes = field.on_grid(np.minimum(ys, self.height - 1), np.minimum(xs, self.width - 1))
+        # The last nodes lie beyond the frame, by less than a cell: the field is continued so far.
+        nodes = field.on_grid(ys, xs)
         self.nodes = np.ascontiguousarray(nodes, np.float32)
         self.pad = int(np.ceil(np.abs(self.nodes[:, 1]).max())) + _REACH + 1
-        around = np.arange(-self.pad, self.width + self.pad)
-        self._columns = mirror(around, self.width)
+        self._left = mirror(np.arange(-self.pad, 0), self.width)
+        self._right = mirror(np.arange(self.width, self.width + self.pad), self.width)
 
     def add(self, frames: Frames, factors: Array, threads: Threads) -> Image:
         """Return the sums [R, y, x] of all frames times ``factors`` [T, R], moved back."""
         sums = np.zeros((factors.shape[1], self.height, self.width), np.float32)
         weights = np.ascontiguousarray(factors, np.float32)
         kernel = kernels.get("warp_accumulate", "numba")
-        left, right = self._columns[: self.pad], self._columns[self.pad + self.width :]
         for chunk in frames.chunks():
 
             def band(first: int, chunk: list[tuple[int, Frame]] = chunk) -> None:
                 last = min(first + _BAND, self.height)
-                local = np.ascontiguousarray(sums[:, first:last])
-                a, b = first // _CELL, -(-last // _CELL) + 1
+                own = np.ascontiguousarray(sums[:, first:last])
                 for t, frame in chunk:
-                    if not weights[t].any():
-                        continue
-                    dy, dx = self.nodes[t]
-                    low = first + int(np.floor(dy[a:b].min())) - _REACH
-                    high = last + int(np.ceil(dy[a:b].max())) + _REACH + 1
-                    rows = np.empty((high - low, self.width + 2 * self.pad), np.float32)
-                    body = rows[:, self.pad : self.pad + self.width]
-                    lowest, highest = max(low, 0), min(high, self.height)
-                    if lowest < highest:
-                        frame.rows(lowest, highest, body[lowest - low : highest - low])
-                    for y in [*range(low, min(lowest, high)), *range(max(highest, low), high)]:
-                        source = int(mirror(np.array(y), self.height))
-                        frame.rows(source, source + 1, body[y - low : y - low + 1])
-                    rows[:, : self.pad] = body[:, left]
-                    rows[:, self.pad + self.width :] = body[:, right]
-                    kernel(rows, low, self.pad, dy, dx, _CELL, weights[t], first, local)
-                sums[:, first:last] = local
+                    if weights[t].any():
+                        dy, dx = self.nodes[t]
+                        seen = dy[first // _CELL : -(-last // _CELL) + 1]
+                        low = first + int(np.floor(seen.min())) - _REACH
+                        high = last + int(np.ceil(seen.max())) + _REACH + 1
+                        kernel(self._rows(frame, low, high), low, self.pad, dy, dx, _CELL, weights[t], first, own)
+                sums[:, first:last] = own
 
             threads.run(band, range(0, self.height, _BAND))
         return sums
+
+    def _rows(self, frame: Frame, low: int, high: int) -> Image:
+        """Return corrected rows low ... high - 1 of a frame, padded left and right, mirrored beyond its edges."""
+        rows = np.empty((high - low, self.width + 2 * self.pad), np.float32)
+        body = rows[:, self.pad : self.pad + self.width]
+        inside = range(max(low, 0), min(high, self.height))
+        if inside:
+            frame.rows(inside.start, inside.stop, body[inside.start - low : inside.stop - low])
+        for y in range(low, high):
+            if y not in inside:
+                source = int(mirror(np.array(y), self.height))
+                frame.rows(source, source + 1, body[y - low : y - low + 1])
+        rows[:, : self.pad] = body[:, self._left]
+        rows[:, self.pad + self.width :] = body[:, self._right]
+        return rows
 
 
 def mirror(index: NDArray[np.intp], n: int) -> NDArray[np.intp]:

@@ -138,7 +138,7 @@ def test_two_tasks_of_two_threads_never_overlap_on_two_cores(
     rows = [state.record for state in outcome.states]
     spans = sorted((row["time"] - row["wall_s"], row["time"]) for row in rows if row)
     assert all(end <= begin + 0.01 for (_, end), (begin, _) in pairwise(spans))
-    assert max(row["cpu_s"] / row["wall_s"] for row in rows if row) > 1.2  # it does use both
+    assert max(len(cores) for cores in watch.affinities) == 2
 
 
 def test_a_worker_sees_its_share_of_the_machine(make_items: MakeItems, rehearse: Rehearse, folder: Path) -> None:

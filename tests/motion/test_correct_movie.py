@@ -193,6 +193,42 @@ def test_a_gain_or_defect_map_of_another_size_is_refused(make_movie, drift, sett
         correct_movie(make_movie(drift[:3]), settings(), **{what: np.ones((288, 256), np.float32)})
 
 
+def test_frames_too_small_to_align_and_a_broken_gain_are_refused(make_movie, drift, settings):
+    with pytest.raises(InputError, match="frames of 80 x 60 pixels; 64 x 64 are the least"):
+        correct_movie(make_movie(drift[:3], (60, 80)), settings())
+    gain = np.ones((256, 288), np.float32)
+    gain[3, 4] = np.inf
+    with pytest.raises(InputError, match="gain reference has values that are NaN"):
+        correct_movie(make_movie(drift[:3]), settings(), gain=gain)
+
+
+@pytest.mark.parametrize("pixel_size", [0.3, 12.0])
+def test_any_pixel_size_works_on_the_smallest_frames(make_movie, drift, settings, pixel_size):
+    result = correct_movie(make_movie(drift[:3], (64, 70)), settings(pixel_size=pixel_size))
+    assert np.isfinite(result.micrograph).all()
+
+
+def test_local_motion_is_found(settings, make_movie):
+    shape, frames = (520, 560), 12
+    canvas = make_movie(np.zeros((1, 2)), shape, rate=1.0)
+    ys, xs = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), indexing="ij")
+    growth = (1 - np.exp(-np.arange(frames) / 4.0))[:, None, None]
+    pattern = np.stack([3 * (xs / shape[1] - 0.5), -2 * (ys / shape[0] - 0.5) * (xs / shape[1])])
+    d = growth[:, None] * pattern + growth[:, None] * 2.0
+    contrast = gaussian_filter(np.random.default_rng(2).normal(size=shape), 2.0)
+    contrast *= 0.25 / contrast.std()
+    rng = np.random.default_rng(3)
+    for t in range(frames):
+        # The feature at x is at x + d(x): to first order the frame at y shows the specimen at y - d(y).
+        moved = map_coordinates(contrast, [ys - d[t, 0], xs - d[t, 1]], order=3, mode="mirror")
+        frame = rng.poisson(np.clip(20 * (1 + moved), 0, None)).astype(np.uint8)
+        canvas.data = frame[None] if t == 0 else np.concatenate([canvas.data, frame[None]])
+    found = correct_movie(canvas, settings()).field.on_grid(np.arange(0, 520, 40), np.arange(0, 560, 40))
+    error = found - (d - d[0])[:, :, ::40, ::40]
+    error -= error.mean(0)
+    assert np.sqrt((error**2).sum(1).mean()) < 0.15
+
+
 def test_frames_that_the_movie_does_not_have_are_refused(make_movie, drift, settings):
     with pytest.raises(InputError, match="frames 1-20 of 12"):
         correct_movie(make_movie(drift), settings(last=20))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pypcore.motion.weights import critical_exposure, damage, dose_weights, low_rank
@@ -19,6 +19,7 @@ def test_at_the_critical_exposure_the_power_has_fallen_to_1_over_e():
     assert damage(critical_exposure(k), k, 300.0)[0, 0] ** 2 == pytest.approx(np.exp(-1))
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     frames=st.integers(2, 120),
     dose=st.floats(0.05, 6.0),
