@@ -12,7 +12,7 @@ from pypcore.status import attempts_at, read_status
 ItemArgument = Annotated[
     str, typer.Argument(metavar="ITEM", help="Its name, its path, or its number from 1.", show_default=False)
 ]
-MOST_VALUES = 12
+MOST_VALUES = 4
 
 
 app = typer.Typer(add_completion=False)

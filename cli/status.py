@@ -8,6 +8,7 @@ from rich.table import Table
 
 from pypcore import records
 from pypcore.cli.common import JobArgument, JsonOption, console, duration, open_job, print_json, style
+from pypcore.job import Run
 from pypcore.status import Status, read_status
 
 MOST_BAD = 20
@@ -31,14 +32,20 @@ def status(job: JobArgument, json: JsonOption = False) -> None:
     raise typer.Exit(EXIT[known.phase])
 
 
+def _describe(run: Run) -> str:
+    where = f"run {run.number} on {run.host}"
+    if run.ended is None:
+        lost = "" if run.alive() else ", lost: its process is gone"
+        return f"{where}, process {run.pid}, begun {duration(time.time() - run.started)} ago{lost}"
+    return f"{where}, took {duration(run.ended - run.started)}, ended {duration(time.time() - run.ended)} ago"
+
+
 def _print(known: Status, folder: str) -> None:
     out, counts = console(), known.counts
     colour = style(known.phase)
     out.print(f"{escape(known.request.operation)}  {escape(str(known.job.folder))}  [{colour}]{known.phase}[/{colour}]")
     if known.run:
-        ago = duration(time.time() - known.run.started)
-        where = f"run {known.run.number} on {known.run.host}, process {known.run.pid}, begun {ago} ago"
-        out.print(f"{where}{f': {escape(known.run.message)}' if known.run.message else ''}")
+        out.print(_describe(known.run) + (f": {escape(known.run.message)}" if known.run.message else ""))
     table = Table()
     shown = [key for key in (records.DONE, records.RUNNING, records.WAITING, *records.OUTCOMES[1:]) if counts[key]]
     for heading in ("phase", "items", *shown):

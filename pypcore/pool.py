@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from pypcore import relion_job
 from pypcore.errors import PypcoreError, SetupError
 from pypcore.items import Item
 from pypcore.job import SIGN_OF_LIFE_S, Job, Run
@@ -20,7 +21,7 @@ from pypcore.machine import Slot
 from pypcore.records import Record, Recorder
 from pypcore.seat import Seat
 
-HEED_S = 0.1  # how often the cancel file is looked for
+HEED_S = 0.1  # how often it is looked whether somebody wants the job to stop
 
 
 class Listener:
@@ -103,7 +104,7 @@ class Pool:
         while any(thread.is_alive() for thread in threads):
             for thread in threads:
                 thread.join(timeout=HEED_S)
-            self._heed_cancel_file()
+            self._heed_files()
             if time.monotonic() - said > SIGN_OF_LIFE_S:
                 self.job.sign_of_life(self.run)
                 said = time.monotonic()
@@ -121,7 +122,9 @@ class Pool:
             self.stop(now=True)
             raise
 
-    def _heed_cancel_file(self) -> None:
+    def _heed_files(self) -> None:
+        if relion_job.abort_asked(self.job.folder):
+            self.stop(now=False)
         try:
             how = self.job.cancel_file.read_text().strip()
         except OSError:

@@ -20,6 +20,11 @@ def is_relion_job(folder: Path) -> bool:
     return any((folder / mark).exists() for mark in MARKS)
 
 
+def abort_asked(folder: Path) -> bool:
+    """Say whether RELION's user asked the job to stop."""
+    return (folder / ABORT).exists() and is_relion_job(folder)
+
+
 @contextmanager
 def exit_file(folder: Path, exit_code: Callable[[], int]) -> Iterator[None]:
     """Leave RELION's exit file in a folder of RELION's when the body is over, however it ends."""

@@ -1,5 +1,6 @@
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,6 +191,20 @@ def test_inside_relion_the_exit_file_is_left(make_items: MakeItems, rehearse: Re
     rehearse(job="External/job002", fail="m_001")
     assert [p.name for p in (folder / "External/job001").glob("RELION_*")] == ["RELION_JOB_EXIT_SUCCESS"]
     assert [p.name for p in (folder / "External/job002").glob("RELION_*")] == ["RELION_JOB_EXIT_FAILURE"]
+
+
+def test_relions_wish_to_abort_is_heard(make_items: MakeItems, rehearse: Rehearse, folder: Path) -> None:
+    make_items(30)
+    job = folder / "External/job003"
+    job.mkdir(parents=True)
+    (job / "job.star").touch()
+    asking = threading.Timer(1.5, (job / "RELION_JOB_ABORT_NOW").touch)
+    asking.start()
+    outcome = rehearse(job="External/job003", seconds=0.3)
+    asking.join()
+    assert outcome.exit_code == 4
+    assert 0 < outcome.counts["waiting"] < 30
+    assert (job / "RELION_JOB_EXIT_ABORTED").exists()
 
 
 def test_a_live_driver_keeps_others_out(make_items: MakeItems, rehearse: Rehearse, folder: Path) -> None:
