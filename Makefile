@@ -5,10 +5,10 @@ BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types wheel bench format relion clean
+.PHONY: help demo test test-long lint types wheel bench format relion clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/runtime  ## correct a movie with known motion and compare (needs no data, under two minutes)
 	$(BIN)/pypcore demo
@@ -16,6 +16,9 @@ demo: .venv/runtime  ## correct a movie with known motion and compare (needs no 
 test: .venv/dev relion lint types  ## everything a change must pass
 	$(BIN)/pytest
 	@$(MAKE) --no-print-directory wheel
+
+test-long: .venv/dev relion  ## more moments of death, larger movies; an hour or so
+	PYPCORE_MOMENTS=10 PYPCORE_SPINE_SIZE=1024,16 $(BIN)/pytest --timeout 3600
 
 lint: .venv/dev  ## style
 	$(BIN)/ruff check

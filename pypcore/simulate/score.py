@@ -23,9 +23,6 @@ Image = NDArray[np.float32]
 _POINTS = 16
 """Motion is compared at the centres of 16 x 16 equal parts of the frame."""
 
-_SHOWN = 0.01
-"""An FRC below this can't be told from none on a small movie."""
-
 _EDGE = 32
 """Pixels at the rim of the picture that are not scored: what moved in from outside is in some frames only."""
 
@@ -81,7 +78,7 @@ def whole_frame_error(found: Array, true: Array) -> float:
 class Band:
     """A band of resolution, Å: FRC to the truth, and SNR as a share of the oracle's.
 
-    The share is None without an oracle, and where the oracle itself shows too little to divide by.
+    The share is None without an oracle, and where the oracle's FRC is below 10 times that of noise: no divisor.
     """
 
     low: float
@@ -110,7 +107,9 @@ class ImageScore:
                 continue
             frc = _pooled_frc(sums[:, inside])
             most = 0.0 if best is None else _pooled_frc(best[:, inside])
-            bands.append(Band(low, high, frc, _snr(frc) / _snr(most) if most >= _SHOWN else None))
+            coefficients = np.pi / 2 * ((pixel_size / high) ** 2 - (pixel_size / low) ** 2) * ideal.size
+            shown = most >= 10 / np.sqrt(2 * coefficients)
+            bands.append(Band(low, high, frc, _snr(frc) / _snr(most) if shown else None))
         return cls(bands)
 
 
