@@ -12,6 +12,7 @@ help:  ## list the targets
 
 demo: .venv/runtime  ## correct a movie with known motion and compare (needs no data, under two minutes)
 	$(BIN)/pypcore demo
+	@echo "Here pypcore is $(BIN)/pypcore; to have it on PATH: . $(BIN)/activate"
 
 test: .venv/dev relion lint types  ## everything a change must pass
 	$(BIN)/pytest

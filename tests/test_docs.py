@@ -55,6 +55,18 @@ def test_toml_for_config_is_accepted(page):
         Resources.from_dict(tomllib.loads(block).get("resources", {}))
 
 
+def test_every_module_of_the_engine_has_its_line_in_the_architecture():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    assert [path.name for path in (ROOT / "pypcore").glob("[a-z]*.py") if path.name not in text] == []
+
+
+def test_every_dependency_has_its_reason_in_the_architecture():
+    table = (ROOT / "ARCHITECTURE.md").read_text().split("## Dependencies")[1]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[<>=]", one)[0] for one in project["dependencies"]]
+    assert [name for name in names if name not in table] == []
+
+
 def rows(heading: str) -> list[list[str]]:
     """Return the rows of the first table under a heading of docs/resources.md, as the code in their cells."""
     section = (ROOT / "docs/resources.md").read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
