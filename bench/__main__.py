@@ -33,7 +33,7 @@ def main() -> int:
         motioncorr.report(rows, out)
         results["motioncorr"] = motioncorr.as_records(rows)
     if "real" in asked.only:
-        rows = motioncorr.measure_real(max(asked.threads), asked.data, progress)
+        rows = motioncorr.measure_real(max(asked.threads), asked.data, asked.micrograph, progress)
         motioncorr.report_real(rows, out)
         results["real"] = motioncorr.as_records(rows)
     if "pool" in asked.only:
@@ -60,6 +60,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=CASES, help="this case (may be given several times)")
     parser.add_argument("--threads", type=int, action="append", help="threads a task; default 1 and 2")
     parser.add_argument("--data", type=Path, default=cases.default_folder(), help="where movies are kept [%(default)s]")
+    parser.add_argument(
+        "--micrograph", type=Path, help="a whole real micrograph (MRC) for the case 'real', instead of the demo's crop"
+    )
     asked = parser.parse_args()
     asked.threads = asked.threads or [1, 2]
     asked.data = asked.data.resolve()

@@ -13,7 +13,7 @@ import pypcore.kernels.cpu.simulate
 import pypcore.simulate
 from pypcore import demo
 from pypcore.formats.movies import open_movie
-from pypcore.formats.mrc import write_mrc
+from pypcore.formats.mrc import read_mrc, write_mrc
 from pypcore.simulate.movie import Truth, typical_movie
 from pypcore.simulate.oracle import sum_frames
 from pypcore.simulate.write import write_tiff_movie
@@ -79,9 +79,11 @@ def make(case: MovieCase, seed: int, data: Path, threads: int) -> MadeMovie:
     return MadeMovie(movie, gain, Truth.load(truth), np.load(oracle))
 
 
-def make_real(seed: int, data: Path, threads: int) -> MadeMovie:
-    """Make the demo's movie of ``seed``: a real micrograph under known motion."""
-    made = demo.make_demo_movie(data / f"real-{_fingerprint('')}", seed=seed, threads=threads)
+def make_real(seed: int, data: Path, threads: int, micrograph: Path | None) -> MadeMovie:
+    """Make a movie of a real micrograph under known motion: of the crop that is shipped, or of a file."""
+    image = None if micrograph is None else read_mrc(micrograph)[0].squeeze()
+    folder = data / f"real-{_fingerprint(str(micrograph))}"
+    made = demo.make_demo_movie(folder, seed=seed, threads=threads, micrograph=image)
     return MadeMovie(made.movie, made.gain, made.truth, None)
 
 

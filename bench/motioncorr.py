@@ -56,11 +56,11 @@ def measure(case_list: list[MovieCase], threads_list: list[int], data: Path, out
     return rows
 
 
-def measure_real(threads: int, data: Path, out: Console) -> list[Row]:
+def measure_real(threads: int, data: Path, micrograph: Path | None, out: Console) -> list[Row]:
     """The real micrograph under known motion: how far the whole-frame motion is from the truth."""
     rows = []
     for seed in cases.REAL_SEEDS:
-        made = cases.make_real(seed, data, threads)
+        made = cases.make_real(seed, data, threads, micrograph)
         size = "x".join(str(n) for n in (*made.truth.motion.shape[::-1], made.truth.motion.n_frames))
         for program in installed():
             out.print(f"motioncorr: real micrograph, seed {seed}: {program}", style="dim")

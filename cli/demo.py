@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,6 +15,7 @@ from pypcore.job import Job
 from pypcore.local import run_here
 from pypcore.machine import this_machine
 from pypcore.options import prepare
+from pypcore.status import read_status
 
 if TYPE_CHECKING:
     from pypcore.demo import Comparison
@@ -54,7 +55,7 @@ def demo(
         raise typer.Exit(outcome.exit_code)
     compared = [compare_with_truth(job.folder, one) for one in made]
     _print_trajectory(out, compared[0])
-    _print_errors(out, compared)
+    _print_errors(out, compared, read_status(job).table())
     where = f"{folder}/motion"
     out.print(f"\nLook at  {where}/micrographs/{made[0].movie.stem}_motion.png")
     out.print("\nTry next:")
@@ -85,10 +86,11 @@ def _print_trajectory(out: Console, one: "Comparison") -> None:
     out.print(table)
 
 
-def _print_errors(out: Console, compared: "list[Comparison]") -> None:
+def _print_errors(out: Console, compared: "list[Comparison]", rows: list[dict[str, Any]]) -> None:
     table = Table(title="Motion of the whole frame, rms over the frames", title_justify="left")
-    for heading in ("movie", "true motion Å", "error Å", "error px"):
+    for heading in ("movie", "true motion Å", "error Å", "error px", "error it expected Å"):
         table.add_column(heading, justify="left" if heading == "movie" else "right")
-    for one in compared:
-        table.add_row(one.movie, f"{one.truth_rms_angstrom:.2f}", f"{one.rms_angstrom:.3f}", f"{one.rms_px:.3f}")
+    for one, row in zip(compared, rows, strict=True):
+        figures = (one.truth_rms_angstrom, one.rms_angstrom, one.rms_px, row["motion_error"])
+        table.add_row(one.movie, *(f"{figure:.2f}" for figure in figures))
     out.print(table)

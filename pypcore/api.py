@@ -2,7 +2,7 @@
 
 >>> import pypcore
 >>> job = pypcore.run("motioncorr", "movies/*.tif", "motion", pixel_size=1.06, dose=1.25, voltage=300)
->>> job.table()[0]["motion_total"], job.products()["micrographs"]
+>>> job.table()[0]["motion_total"], job.products()["star"]
 """
 
 import os

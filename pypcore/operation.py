@@ -35,7 +35,8 @@ class Context:
 
     ``memory`` is in bytes, for the whole task. ``devices`` are indices among the GPUs that this process sees.
     ``scratch`` is private to the attempt and removed afterwards. ``progress`` takes a share from 0 to 1.
-    ``job_as_given`` is the job folder as the user wrote it, for paths inside STAR files.
+    ``root`` is the folder that the job was started from, ``job_as_given`` the job folder as the user wrote it, relative
+    to ``root``: for paths inside STAR files.
     """
 
     job: Path
@@ -46,11 +47,17 @@ class Context:
     scratch: Path
     log: logging.Logger
     progress: Callable[[float], None] = lambda share: None
+    root: Path = field(default_factory=Path.cwd)
+
+    def as_given(self, path: Path) -> str:
+        """Return ``path`` relative to ``root`` where it lies under it, as RELION wants paths in STAR files."""
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     @contextmanager
     def write(self, relative: str) -> Iterator[Path]:
         """Yield a temporary path for the product ``relative`` to the job folder; it appears whole on exit."""
-        with whole(self.job / relative) as temporary:
+        # Not lasting: whoever takes an item for done looks whether its products are there.
+        with whole(self.job / relative, lasting=False) as temporary:
             yield temporary
 
 

@@ -17,7 +17,7 @@ from pypcore.errors import UsageError
 from pypcore.operation import Operation, get_operation
 from pypcore.request import Policy, Request, read_config
 from pypcore.resources import Resources, parse_walltime
-from pypcore.spelling import did_you_mean
+from pypcore.spelling import refuse_unknown
 
 PHASES = ("launch", "split", "merge")
 PER_PHASE = ("threads", "memory", "walltime", "gres")
@@ -57,10 +57,8 @@ def prepare(
     operation = get_operation(operation_name)
     given = {key: value for key, value in options.items() if value is not None}
     known = [*operation.Parameters.model_fields, *RESOURCE_OPTIONS, *POLICY_OPTIONS]
-    for key in given:
-        if key not in known:
-            raise UsageError(f"{operation.name} has no option '{key}'{did_you_mean(key, known)}")
-    file = read_config(config) if config else {}
+    refuse_unknown(given, known, f"option of {operation.name}")
+    file = _config(config, operation) if config else {}
     origins = {key: str(config) for key in _flat(file)} | dict.fromkeys(given, said)
 
     root = Path.cwd()
@@ -121,11 +119,18 @@ def _policy(table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
     return Policy(**values)
 
 
+def _config(path: Path, operation: Operation) -> dict[str, Any]:
+    """Read a ``pypcore.toml`` and check its keys and resources, so that an error names the file."""
+    file = read_config(path)
+    try:
+        refuse_unknown(file.get("parameters", {}), operation.Parameters.model_fields, f"parameter of {operation.name}")
+        Resources.from_dict(file.get("resources", {}))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return file
+
+
 def _validate(operation: Operation, parameters: Mapping[str, Any], root: Path) -> Any:
-    fields = operation.Parameters.model_fields
-    for key in parameters:
-        if key not in fields:
-            raise UsageError(f"{operation.name} has no parameter '{key}'{did_you_mean(key, fields)}")
     try:
         params = operation.Parameters(**parameters)
     except ValidationError as error:

@@ -10,10 +10,11 @@ PART = ".part"  # a file with this suffix is being written, or was when its writ
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on a clean exit it becomes ``path``, durably and at once.
+def whole(path: Path, *, lasting: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on a clean exit it becomes ``path``, with all that was written.
 
-    When the body raises, the temporary file is removed and ``path`` stays as it was.
+    When the body raises, the temporary file is removed and ``path`` stays as it was. With ``lasting`` the new name
+    too is on disk on return; without, a power cut in the next seconds may take it back, never leave half of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The real suffix stays last: libraries choose a format by it.
@@ -23,7 +24,8 @@ def whole(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
-        sync_folder(path.parent)
+        if lasting:
+            _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -34,7 +36,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
-def sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pypcore.errors import UsageError
 from pypcore.resources import Resources
-from pypcore.spelling import did_you_mean
+from pypcore.spelling import refuse_unknown
 
 SCHEMA = 1
 
@@ -118,13 +118,11 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: not TOML: {error}") from error
-    known = ("parameters", "policy", "resources")
-    for key in table:
-        if key not in known:
-            raise UsageError(f"{path}: unknown table '{key}'{did_you_mean(key, known)}")
-    for key in table.get("policy", {}):
-        if key not in vars(Policy()):
-            raise UsageError(f"{path}: unknown key 'policy.{key}'{did_you_mean(key, vars(Policy()))}")
+    try:
+        refuse_unknown(table, ("parameters", "policy", "resources"), "table")
+        refuse_unknown(table.get("policy", {}), vars(Policy()), "policy")
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     return table
 
 

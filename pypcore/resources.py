@@ -12,13 +12,13 @@ Every refusal is a ``UsageError`` of one line: what was given, the rule, what wo
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, Self
 
 from pypcore.errors import UsageError
-from pypcore.spelling import did_you_mean
+from pypcore.spelling import refuse_unknown
 
 MIB_PER_GB = 1024
 DAY = 86_400
@@ -232,7 +232,7 @@ class PhaseResources:
     def from_dict(cls, given: Mapping[str, Any]) -> Self:
         """Read what ``to_dict`` writes, or any part of it; what is not given has its default."""
         keys = cls._keys()
-        _refuse_unknown(given, keys, "resource")
+        refuse_unknown(given, keys, "resource")
         return cls(**{keys[name].field: keys[name].read(value) for name, value in given.items()})
 
     @classmethod
@@ -322,7 +322,7 @@ class Placement:
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Self:
         """Read what ``to_dict`` writes."""
-        _refuse_unknown(given, [item.name for item in fields(cls)], "placement")
+        refuse_unknown(given, [item.name for item in fields(cls)], "placement")
         lines = given.get("extra_lines", [])
         if not isinstance(lines, (list, tuple)):
             raise UsageError(f"extra_lines {lines!r} is not a list; give each sbatch option by itself")
@@ -351,7 +351,7 @@ class Resources:
             "merge": PhaseResources.from_dict,
             "placement": Placement.from_dict,
         }
-        _refuse_unknown(given, readers, "phase")
+        refuse_unknown(given, readers, "phase")
         parts: dict[str, Any] = {}
         for name, table in given.items():
             if not isinstance(table, Mapping):
@@ -361,9 +361,3 @@ class Resources:
             except UsageError as error:
                 raise UsageError(f"{name}: {error}") from None
         return cls(**parts)
-
-
-def _refuse_unknown(given: Mapping[str, Any], known: Iterable[str], what: str) -> None:
-    for name in given:
-        if name not in known:
-            raise UsageError(f"unknown {what} {name!r}{did_you_mean(name, known)}")

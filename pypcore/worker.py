@@ -183,6 +183,7 @@ class Worker:
             scratch=self.scratch,
             log=self.log,
             progress=progress,
+            root=self.request.root,
         )
 
 

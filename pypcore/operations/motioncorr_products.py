@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from pypcore.formats.eer_movie import EerMovie
 from pypcore.formats.gain import read_turned, reciprocal
@@ -11,12 +12,14 @@ from pypcore.formats.mrc import write_mrc
 from pypcore.formats.relion_motion import MotionStar, write_motion
 from pypcore.items import Item
 from pypcore.motion import Corrected, MotionSettings
+from pypcore.motion.field import MotionField
 from pypcore.operation import Context
 from pypcore.operations.motioncorr_parameters import MotionCorrParameters
 from pypcore.operations.motioncorr_picture import draw_motion
 
 FOLDER = "micrographs"
 GAIN = "gain.mrc"
+NODES = 9
 SUFFIXES = {  # kind of product: how its name ends, after the item's; RELION's endings where it has them
     "micrograph": ".mrc",
     "unweighted": "_noDW.mrc",
@@ -71,7 +74,7 @@ def motion_star(
     settings: MotionSettings,
     context: Context,
 ) -> MotionStar:
-    """Return the motion as RELION stores it: the nearest of its local models, the whole frame's to every digit."""
+    """Return the motion as RELION stores it: its local model, and beside it the field that was found."""
     frames, height, width = movie.shape
     whole, local = corrected.field.relion_model()
     shifts = np.full((frames, 2), np.nan)
@@ -83,7 +86,7 @@ def motion_star(
         frames=frames,
         movie=item.given,
         gain=_gain_for_relion(params, context),
-        defects=str(params.defects or ""),
+        defects=context.as_given(params.defects) if params.defects else "",
         binning=corrected.pixel_size / settings.pixel_size,
         pixel_size=settings.pixel_size,
         dose=params.frame_dose,
@@ -95,7 +98,19 @@ def motion_star(
         shifts=shifts,
         local=local if corrected.field.local.any() else None,
         hot_pixels=corrected.hot_pixels,
+        patches=_observed(corrected.field, whole, settings.first) if corrected.field.local.any() else None,
     )
+
+
+def _observed(found: MotionField, whole: npt.NDArray[np.float64], first: int) -> npt.NDArray[np.float64]:
+    """Return the local part of the field as rows of data_local_shift: with ``whole`` it is all of the motion.
+
+    A field this smooth is in NODES points along each side, and in 1e-4 px.
+    """
+    ys, xs = (np.linspace(grid[0], grid[-1], min(NODES, len(grid))) for grid in (found.grid_y, found.grid_x))
+    local = found.on_grid(ys, xs) - whole[:, :, None, None]
+    frame, y, x = np.meshgrid(np.arange(len(local)) + first - 1, ys, xs, indexing="ij")
+    return np.stack([frame, y, x, local[:, 0], local[:, 1]], -1).round(4).reshape(-1, 5)
 
 
 def _gain_for_relion(params: MotionCorrParameters, context: Context) -> str:
@@ -103,7 +118,7 @@ def _gain_for_relion(params: MotionCorrParameters, context: Context) -> str:
     if params.gain is None:
         return ""
     if params.gain_rotate == 0 and params.gain_flip == "none":
-        return str(params.gain)
+        return context.as_given(params.gain)
     if not (context.job / GAIN).exists():  # made by whichever task comes first; two at once write the same
         gain = read_turned(params.gain, params.gain_rotate, params.gain_flip)
         if params.gain.suffix.lower() == ".gain":

@@ -80,11 +80,10 @@ def particle_contrast(
 
 
 def micrograph_contrast(micrograph: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Take a real micrograph for a specimen: its contrast, with shot noise taken out.
+    """Take a real micrograph, as it is, for a specimen.
 
-    A micrograph carries the noise of its own exposure, which would move with the specimen and make alignment
-    far too easy. Each ring of the spectrum is therefore scaled to the power it has above the white noise floor
-    (mean beyond 0.8 Nyquist): what remains has the power spectrum of the specimen alone.
+    Its own shot noise is part of what is seen, and moves with it: finer detail than a specimen has, which makes a
+    movie of it easier to align than the specimen's own would be.
 
     Args:
         micrograph: [y, x] counts, any type, not flattened.
@@ -97,16 +96,7 @@ def micrograph_contrast(micrograph: NDArray[np.generic]) -> NDArray[np.float32]:
     # X-rays and hot pixels: nothing in ice is 6 standard deviations from the mean in one pixel.
     contrast = np.clip(image / mean - 1, *(np.array([-6, 6]) * image.std() / mean)).astype(np.float32)
     contrast -= contrast.mean()
-    height, width = contrast.shape
-    spectrum = scipy.fft.rfft2(contrast)
-    rings = min(height, width) // 2
-    k = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-    ring = np.minimum((k * 2 * rings).astype(np.int64), rings)
-    power = np.bincount(ring.ravel(), (np.abs(spectrum) ** 2).ravel()) / np.bincount(ring.ravel())
-    floor = power[int(0.8 * rings) : rings].mean()
-    power = np.convolve(np.pad(power, 4, mode="edge"), np.ones(9) / 9, "valid")
-    share = np.sqrt(np.clip(1 - floor / power, 0, 1))
-    return scipy.fft.irfft2(spectrum * share[ring].astype(np.float32), s=(height, width))
+    return contrast
 
 
 def _image(spectrum: NDArray[np.complex64], canvas: tuple[int, int], optics: Optics) -> None:
