@@ -26,7 +26,7 @@ def show(job: JobArgument, item: ItemArgument, json: JsonOption = False) -> None
     row, state, one = known.table()[index], known.states[index], known.items[index]
     attempts = attempts_at(known.job, one)
     if json:
-        print_json({"schema": 1, "item": row, "path": one.path, "attempts": attempts})
+        print_json({"schema": 1, "item": row, "path": one.file, "attempts": attempts})
         return
     out = console()
     colour = style(state.outcome)

@@ -15,20 +15,26 @@ COMPRESSED = (".gz", ".bz2")
 LONGEST_NAME = 120  # leaves room for suffixes such as _noDW.mrc under the usual limit of 255 bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Item:
     """One micrograph (a movie) or one tilt series of a job.
 
     ``index`` is its place in the manifest, ``name`` what its products are called, ``given`` its path as the
-    user wrote it, ``path`` the same resolved; ``size`` (bytes) and ``mtime_ns`` tell a replaced file.
+    user wrote it, ``file`` the same resolved; ``size`` (bytes) and ``mtime_ns`` tell a replaced file. Not frozen, and
+    no Path in it, because a job may have a million of them; nobody changes one all the same.
     """
 
     index: int
     name: str
-    path: Path
+    file: str
     given: str
     size: int
     mtime_ns: int
+
+    @property
+    def path(self) -> Path:
+        """The item's file."""
+        return Path(self.file)
 
 
 def natural_key(text: str) -> list[tuple[int, int | str]]:

@@ -116,7 +116,7 @@ class Job:
             temporary.open("w", encoding="ascii") as out,
         ):
             for item in items:
-                row: dict[str, str | int] = {"name": item.name, "given": item.given, "path": str(item.path)}
+                row: dict[str, str | int] = {"name": item.name, "given": item.given, "path": item.file}
                 row |= {"size": item.size, "mtime_ns": item.mtime_ns}
                 out.write(json.dumps(row) + "\n")
 
@@ -125,7 +125,7 @@ class Job:
         if not self.items_file.is_file():
             return
         for index, row in enumerate(read_lines(self.items_file)):
-            yield Item(index, row["name"], Path(row["path"]), row["given"], row["size"], row["mtime_ns"])
+            yield Item(index, row["name"], row["path"], row["given"], row["size"], row["mtime_ns"])
 
     # -- runs
 

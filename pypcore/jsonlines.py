@@ -4,7 +4,7 @@ Read in blocks: one call of the parser for many lines is twice as fast as one a 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from typing import Any
 BLOCK = 2000  # lines; bounds the memory at a few MB
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the value of each whole line. A torn last line, and lines torn by a full disk, are left out."""
+def read_lines(path: Path, wanted: Callable[[list[bytes]], list[bytes]] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the value of each whole line. A torn last line, and lines torn by a full disk, are left out.
+
+    ``wanted`` may take lines out of a block before they are parsed.
+    """
     with path.open("rb") as file:
         while block := list(islice(file, BLOCK)):
             if not block[-1].endswith(b"\n"):
                 block.pop()
-            yield from _parse(block)
+            yield from _parse(wanted(block) if wanted else block)
 
 
 def _parse(lines: list[bytes]) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pypcore import records
@@ -47,7 +47,7 @@ def launch(job: Job, request: Request, *, retry_failed: bool = False, discover: 
     """
     operation = get_operation(request.operation)
     params = operation.Parameters(**request.parameters)
-    old = {str(item.path): item for item in job.items()}
+    old = {item.file: item for item in job.items()}
     found = operation.discover(params, list(request.inputs), request.root) if discover else []
     items = _manifest(old, found, request.root)
     if not items:
@@ -99,21 +99,21 @@ def _manifest(old: dict[str, Item], found: Sequence[Path], root: Path) -> list[I
     names = choose_names([given for given, _ in new], taken=[item.name for item in items])
     for name, (given, path) in zip(names, new, strict=True):
         stat = path.stat()
-        items.append(Item(len(items), name, path, str(given), stat.st_size, stat.st_mtime_ns))
+        items.append(Item(len(items), name, str(path), str(given), stat.st_size, stat.st_mtime_ns))
     return items
 
 
 def _look_again(item: Item) -> Item:
     try:
-        stat = item.path.stat()
+        stat = os.stat(item.file)
     except OSError:
         return item  # gone: what was made from it stays; what was not will say that it is missing
-    return Item(item.index, item.name, item.path, item.given, stat.st_size, stat.st_mtime_ns)
+    return replace(item, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
 
 
 def _decide(job: Job, item: Item, state: State, old: dict[str, Item], retry_failed: bool) -> tuple[bool, str]:
     """Say whether an item is to be done, and why."""
-    before = old.get(str(item.path))
+    before = old.get(item.file)
     match state.outcome:
         case records.DONE:
             missing = _missing_product(job, state)

@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pypcore import records
 from pypcore.items import Item
 from pypcore.job import Job
-from pypcore.operation import Done
 from pypcore.records import Record, State, fold, read_records
+
+if TYPE_CHECKING:  # an operation's world is heavy, and only Merge itself needs it
+    from pypcore.operation import Done
 
 GAPS = (
     records.ERROR,
@@ -37,8 +40,10 @@ def what_is_done(states: Sequence[State]) -> str:
     return digest.hexdigest()[:16]
 
 
-def read_done(job: Job) -> Iterator[Done]:
+def read_done(job: Job) -> Iterator["Done"]:
     """Read what is finished, in the order of the items."""
+    from pypcore.operation import Done
+
     items = list(job.items())
     states = fold(read_records(job.records), items, job.request().digest())
     for item, state in zip(items, states, strict=True):

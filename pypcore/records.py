@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ OUTCOMES = (DONE, FAILED, ERROR, TIMEOUT, MEMORY, LOST, CANCELLED)
 BAD = (FAILED, ERROR, TIMEOUT, MEMORY, LOST)
 
 Record = dict[str, Any]
+_BEGIN, _END = b'{"event":"begin"', b'{"event":"end"'
 
 
 class Recorder:
@@ -71,7 +73,10 @@ class Recorder:
 
 
 def read_records(folder: Path) -> Iterator[Record]:
-    """Read every whole line of every file in ``folder``; the file's stem becomes the record's ``attempt``."""
+    """Read the records in ``folder``; the stem of a record's file becomes its ``attempt``.
+
+    Of an item that a worker began and ended only the end is given.
+    """
     for name in sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".jsonl")):
         yield from read_record_file(folder / name)
 
@@ -79,9 +84,15 @@ def read_records(folder: Path) -> Iterator[Record]:
 def read_record_file(path: Path) -> Iterator[Record]:
     """Read the whole lines of one record file."""
     attempt = path.stem
-    for record in read_lines(path):
+    for record in read_lines(path, _without_ended_begins):
         record["attempt"] = attempt
         yield record
+
+
+def _without_ended_begins(lines: list[bytes]) -> list[bytes]:
+    """Leave out a begin that its end follows: a writer does one item at a time, and the end says all."""
+    kept = [line for line, after in pairwise(lines) if not (line.startswith(_BEGIN) and after.startswith(_END))]
+    return kept + lines[-1:]
 
 
 @dataclass(slots=True)
@@ -117,11 +128,10 @@ def fold(
             item.mtime_ns,
         ):
             continue
-        if record["event"] == "begin":
+        # A begin has no outcome.
+        outcome = record.get("outcome") or (RUNNING if alive(record["attempt"]) else LOST)
+        if "of" not in record:  # with it, the pool tells how an attempt ended that has a begin of its own
             state.attempts += 1
-            outcome = RUNNING if alive(record["attempt"]) else LOST
-        else:
-            outcome = record["outcome"]
         if state.outcome == DONE and outcome != DONE:
             continue
         if state.record is None or outcome == DONE or record["time"] >= state.record["time"]:

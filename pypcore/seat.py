@@ -10,7 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,7 @@ class Seat:
     def _do_some(self, waiting: deque[Item], deadline: float) -> None:
         """Send what waits to the worker; take off what was begun. Returns at the bundle's end or the worker's."""
         items = {item.index: item for item in waiting}
-        self._send({"do": "bundle", "items": [_row(item) for item in waiting]})
+        self._send({"do": "bundle", "items": [asdict(item) for item in waiting]})
         hand: _Item | None = None
         begun_any = False
         verdict: tuple[str, str] | None = None
@@ -321,17 +321,6 @@ def _forget(process: _Process) -> None:
     assert process.popen.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # a command that its worker never read
         process.popen.stdin.close()
-
-
-def _row(item: Item) -> dict[str, Any]:
-    return {
-        "index": item.index,
-        "name": item.name,
-        "path": str(item.path),
-        "given": item.given,
-        "size": item.size,
-        "mtime_ns": item.mtime_ns,
-    }
 
 
 def _disk_full(event: dict[str, Any]) -> SetupError:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Status:
     run: Run | None
     merge: Record | None
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         """Count the items in each outcome."""
         return count(self.states)
@@ -50,12 +51,12 @@ class Status:
             return "stopped"
         return "done" if self.counts[records.DONE] == len(self.items) and self.merge_state == "done" else "failed"
 
-    @property
+    @cached_property
     def missing(self) -> list[Item]:
         """Items that another attempt may still finish."""
         return gaps(self.items, self.states)
 
-    @property
+    @cached_property
     def merge_state(self) -> str:
         """``waiting``, ``done``, ``out of date``, or how Merge failed."""
         if self.merge is None:
@@ -90,7 +91,7 @@ class Status:
     def find(self, word: str) -> int:
         """Return the index of the item called ``word``: a name, a path as given, or a number from 1."""
         for item in self.items:
-            if word in (item.name, item.given, str(item.path)):
+            if word in (item.name, item.given, item.file):
                 return item.index
         if word.isdigit() and 1 <= int(word) <= len(self.items):
             return int(word) - 1

@@ -263,7 +263,7 @@ def _obey(worker: Worker, command: dict[str, Any], report: Report, finish: threa
 
 
 def _item(row: dict[str, Any]) -> Item:
-    return Item(**{**row, "path": Path(row["path"])})
+    return Item(**row)
 
 
 def _listen(finish: threading.Event) -> "queue.SimpleQueue[dict[str, Any] | None]":

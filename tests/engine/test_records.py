@@ -4,7 +4,7 @@ from pypcore import records
 from pypcore.items import Item
 from pypcore.records import Recorder, begin_record, end_record, fold, read_records
 
-ITEMS = [Item(n, f"m{n}", Path(f"/raw/m{n}.tif"), f"m{n}.tif", 10, 1) for n in range(3)]
+ITEMS = [Item(n, f"m{n}", f"/raw/m{n}.tif", f"m{n}.tif", 10, 1) for n in range(3)]
 
 
 def at(time: float, record: records.Record, attempt: str = "0001-00-1") -> records.Record:
@@ -25,10 +25,19 @@ def outcomes(*known: records.Record, alive: bool = False) -> list[str]:
 
 def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.jsonl")
-    recorder.append({"event": "begin", "name": "Å \udcff\n"})
-    recorder.append({"event": "end"})
+    recorder.append({"event": "end", "name": "Å \udcff\n"})
+    recorder.append({"event": "merge"})
     recorder.close()
-    assert [r["event"] for r in read_records(tmp_path)] == ["begin", "end"]
+    assert [r["event"] for r in read_records(tmp_path)] == ["end", "merge"]
+    assert next(read_records(tmp_path))["name"] == "Å \udcff\n"
+
+
+def test_of_an_item_that_ended_only_the_end_is_read(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "a.jsonl")
+    for event in ("begin", "end", "begin", "begin", "end", "begin"):
+        recorder.append({"event": event})
+    recorder.close()
+    assert [r["event"] for r in read_records(tmp_path)] == ["end", "begin", "end", "begin"]
 
 
 def test_a_torn_last_line_is_ignored(tmp_path: Path) -> None:
@@ -65,5 +74,5 @@ def test_a_record_made_with_other_parameters_does_not_count() -> None:
 
 
 def test_a_record_made_from_another_file_does_not_count() -> None:
-    replaced = [Item(0, "m0", Path("/raw/m0.tif"), "m0.tif", 11, 2)]
+    replaced = [Item(0, "m0", "/raw/m0.tif", "m0.tif", 11, 2)]
     assert fold([end(0, 1, "done")], replaced, "p")[0].outcome == "waiting"

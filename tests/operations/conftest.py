@@ -37,7 +37,7 @@ def large_counts() -> tuple[np.ndarray, np.ndarray]:
 
 def item(path: Path, root: Path, index: int = 0) -> Item:
     stat = path.stat()
-    return Item(index, path.stem, path, str(path.relative_to(root)), stat.st_size, stat.st_mtime_ns)
+    return Item(index, path.stem, str(path), str(path.relative_to(root)), stat.st_size, stat.st_mtime_ns)
 
 
 @pytest.fixture
