@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +14,7 @@ import pypcore.kernels.cpu.simulate
 import pypcore.simulate
 from pypcore import demo
 from pypcore.formats.movies import open_movie
-from pypcore.formats.mrc import read_mrc, write_mrc
+from pypcore.formats.mrc import write_mrc
 from pypcore.simulate.movie import Truth, typical_movie
 from pypcore.simulate.oracle import sum_frames
 from pypcore.simulate.write import write_tiff_movie
@@ -81,7 +82,7 @@ def make(case: MovieCase, seed: int, data: Path, threads: int) -> MadeMovie:
 
 def make_real(seed: int, data: Path, threads: int, micrograph: Path | None) -> MadeMovie:
     """Make a movie of a real micrograph under known motion: of the crop that is shipped, or of a file."""
-    image = None if micrograph is None else read_mrc(micrograph)[0].squeeze()
+    image = None if micrograph is None else mrcfile.read(micrograph).squeeze()
     folder = data / f"real-{_fingerprint(str(micrograph))}"
     made = demo.make_demo_movie(folder, seed=seed, threads=threads, micrograph=image)
     return MadeMovie(made.movie, made.gain, made.truth, None)
