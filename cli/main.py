@@ -16,28 +16,33 @@ from pypcore.spelling import did_you_mean
 # A verb's module is imported when the verb is used: ``pypcore --help`` must answer at once, on a login node too.
 VERBS = {
     "run": "Run a job on this machine: pypcore run OPERATION INPUT… -o JOB.",
+    "submit": "Submit the same job to a SLURM cluster.",
     "resume": "Do what is missing of a job.",
     "status": "Show where a job is, and what went wrong.",
+    "why": "Say why a job waits or failed, and what to do.",
     "show": "Show everything about one item.",
     "logs": "Show what was said while an item was done.",
     "cancel": "Stop a job; what is done is kept.",
+    "efficiency": "Compare what was asked for with what was used.",
+    "doctor": "Say what jobs can use here: this machine, and the SLURM cluster.",
     "demo": "See it work: correct movies whose motion is known. About a minute.",
     "version": "Print the versions of pypcore and of what its numbers depend on.",
 }
+NOT_FOR_PEOPLE = ("worker",)
 
 
 class Verbs(TyperGroup):
     """The verbs, each in a module of its name that is imported when the verb is used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """List the verbs."""
+        """List the verbs for people."""
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a verb's entry for the list of verbs; UsageError with the nearest for an unknown one."""
-        if cmd_name not in VERBS:
+        if cmd_name not in VERBS and cmd_name not in NOT_FOR_PEOPLE:
             raise UsageError(f"no command is called '{cmd_name}'{did_you_mean(cmd_name, VERBS)}")
-        return TyperCommand(cmd_name, help=VERBS[cmd_name])
+        return TyperCommand(cmd_name, help=VERBS.get(cmd_name))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Load the verb that is being used."""

@@ -6,12 +6,17 @@ from typing import Annotated
 import typer
 
 from pypcore.cli.common import JobArgument, JsonOption, console, open_job
+from pypcore.cli.operation_command import RESOURCE_HELP
 from pypcore.cli.progress import Shown
-from pypcore.cli.run import RESOURCE_HELP
 from pypcore.cli.summary import print_dry_run, print_outcome
+from pypcore.errors import UsageError
+from pypcore.job import Job
 from pypcore.launch import launch
 from pypcore.local import Consent, fit, run_here
 from pypcore.options import refresh
+from pypcore.request import Request
+from pypcore.slurm.template import read_site
+from pypcore.slurm.watch import settle_last
 
 app = typer.Typer(add_completion=False)
 
@@ -30,6 +35,10 @@ def resume(
         bool | None,
         typer.Option("--allow-missing/--refuse-missing", help="Merge even when items are missing.", show_default=False),
     ] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="here|slurm", help="Where to go on; else where the last run was.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="On SLURM: submit even what looks impossible, with a warning.")] = False,
     retry_failed: Annotated[bool, typer.Option(help="Try again what failed by its own fault.")] = False,
     redo: Annotated[bool, typer.Option(help="Make finished items again whose settings are changed.")] = False,
     ignore_disk: Annotated[bool, typer.Option(help="Begin though the disk looks too small.")] = False,
@@ -53,6 +62,12 @@ def resume(
     }
     request = refresh(opened.request(), options)
     consent = Consent(retry_failed, redo, ignore_disk)
+    last = opened.last_run()
+    if on not in (None, "here", "slurm"):
+        raise UsageError(f"--on is here or slurm, got '{on}'")
+    if on == "slurm" or (on is None and last is not None and last.slurm is not None):
+        _resume_on_slurm(opened, request, consent, force, dry_run=dry_run, as_json=json)
+        return
     if dry_run:
         launched = launch(opened, request, retry_failed=retry_failed, discover=False)
         origins = {key: "command line" for key, value in options.items() if value is not None}
@@ -62,3 +77,22 @@ def resume(
         outcome = run_here(opened, request, consent=consent, listener=shown, argv=sys.argv, discover=False)
     print_outcome(opened, outcome, as_json=json)
     raise typer.Exit(outcome.exit_code)
+
+
+def _resume_on_slurm(
+    job: Job, request: Request, consent: Consent, force: bool, *, dry_run: bool, as_json: bool
+) -> None:
+    """Submit what is missing: with more memory or time where that ran out, off nodes that lost items."""
+    from pypcore.cli.submit import print_dry_submission, print_submitted
+    from pypcore.slurm.client import Client
+    from pypcore.slurm.dry import dry_run as dry
+    from pypcore.slurm.submit import Order, last_site, submit
+
+    settle_last(job)  # what became of the last run decides what is asked for now
+    site = last_site(job) or read_site(None, request.root).place(request.resources)
+    order = Order(launch_here=True, site=site, consent=consent, force=force, discover=False)
+    if dry_run:
+        print_dry_submission(job, dry(job, request, order, Client()), {}, as_json=as_json)
+        return
+    run = submit(job, request, order, Client(), sys.argv)
+    print_submitted(job, run, request.job_as_given, as_json=as_json)

@@ -1,6 +1,8 @@
 """``pypcore status JOB``: where a job is, and what went wrong."""
 
+import sys
 import time
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -9,6 +11,8 @@ from rich.table import Table
 from pypcore import records
 from pypcore.cli.common import JobArgument, JsonOption, console, duration, open_job, print_json, style
 from pypcore.job import Run
+from pypcore.slurm.states import explain
+from pypcore.slurm.watch import Sight
 from pypcore.status import Status, read_status
 
 MOST_BAD = 20
@@ -19,17 +23,28 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def status(job: JobArgument, json: JsonOption = False) -> None:
-    """Show where a job is, phase by phase, and what went wrong.
+def status(
+    job: JobArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on looking, until the job is over.")] = False,
+    interval: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 10.0,
+    json: JsonOption = False,
+) -> None:
+    """Show where a job is, phase by phase, and what went wrong. Of a job on SLURM, the queue is asked, once.
 
     Exit code: 0 running or done, 1 some items failed or are missing, 4 cancelled.
     """
-    known = read_status(open_job(job))
-    if json:
-        print_json(known.to_dict())
-    else:
-        _print(known, str(job))
-    raise typer.Exit(EXIT[known.phase])
+    opened = open_job(job)
+    while True:
+        known = read_status(opened)
+        if watch and sys.stdout.isatty():
+            console().clear()
+        if json:
+            print_json(known.to_dict())
+        else:
+            _print(known, str(job))
+        if not (watch and known.phase == "running"):
+            raise typer.Exit(EXIT[known.phase])
+        time.sleep(interval)
 
 
 def _describe(run: Run) -> str:
@@ -38,6 +53,20 @@ def _describe(run: Run) -> str:
         lost = "" if run.alive() else ", lost: its process is gone"
         return f"{where}, process {run.pid}, begun {duration(time.time() - run.started)} ago{lost}"
     return f"{where}, took {duration(run.ended - run.started)}, ended {duration(time.time() - run.ended)} ago"
+
+
+def _print_queue(sight: Sight) -> None:
+    out = console()
+    elements = ", ".join(f"{count} {state}" for state, count in sight.counts().items() if count)
+    phases = [("Split", elements)]
+    phases[:0] = [("Launch", sight.launch.state)] if sight.launch else []
+    phases += [("Merge", sight.merge.state)] if sight.merge else []
+    out.print("SLURM: " + "; ".join(f"{name} {state}" for name, state in phases if state))
+    for reason, number in sight.reasons().items():
+        told = explain(reason)
+        out.print(f"  {number} wait: {told.meaning} ({reason or 'no reason yet'}); {told.advice}")
+    if sight.note:
+        out.print(f"[yellow]{escape(sight.note)}[/yellow]")
 
 
 def _print(known: Status, folder: str) -> None:
@@ -58,6 +87,8 @@ def _print(known: Status, folder: str) -> None:
     table.add_row("Split", str(len(known.items)), *(str(counts[key]) for key in shown))
     out.print(table)
     out.print(f"Merge: {known.merge_state}")
+    if known.sight:
+        _print_queue(known.sight)
     for kind, path in known.products().items():
         out.print(f"  {kind}: {escape(str(path))}")
     bad = list(known.bad())

@@ -39,6 +39,14 @@ def list_gpus() -> tuple[Gpu, ...]:
     return tuple(by_name[name.strip()] for name in visible.split(",") if name.strip() in by_name)
 
 
+def visible_gpus() -> list[str]:
+    """Return what CUDA_VISIBLE_DEVICES names: numbers, UUIDs or MIG instances; within, they count from 0.
+
+    SLURM sets it for a job with GPUs. Where it is not set, no GPU was given.
+    """
+    return [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+
+
 def share_gpus(gpus: Sequence[Gpu], asked: tuple[Gres, ...]) -> list[list[Gpu]]:
     """Deal the machine's GPUs to tasks that each ask for ``asked``; one list a task, none when no GPU is asked for.
 

@@ -75,6 +75,18 @@ class Job:
         """Exists while somebody wants the job to stop; its text is ``finish`` or ``now``."""
         return self.folder / "cancel"
 
+    @property
+    def cancel_items_file(self) -> Path:
+        """Numbers of items, one a line, that somebody wants left out of the run that goes on."""
+        return self.folder / "cancel-items"
+
+    def cancelled_items(self) -> set[int]:
+        """Read which items are to be left out."""
+        try:
+            return {int(line) for line in self.cancel_items_file.read_text().split()}
+        except FileNotFoundError:
+            return set()
+
     @classmethod
     def open(cls, folder: Path | str) -> "Job":
         """Open an existing job folder; raise UsageError where there is none."""
@@ -129,13 +141,14 @@ class Job:
 
     # -- runs
 
-    def claim(self, argv: Sequence[str]) -> "Run":
-        """Become the job's driver; refuse while another one lives."""
+    def claim(self, argv: Sequence[str], slurm: dict[str, Any] | None = None) -> "Run":
+        """Become the job's driver, or with ``slurm`` hand it to SLURM; refuse while another one lives."""
         for attempt in range(1, 1_000_000):
             last = self.last_run()
             if last and last.alive():
+                who = f"process {last.pid} on {last.host}" if last.slurm is None else "SLURM"
                 raise SetupError(
-                    f"{self.folder}: already being run by process {last.pid} on {last.host}; "
+                    f"{self.folder}: already being run by {who}; "
                     f"wait for it, or stop it with: pypcore cancel {self.folder}"
                 )
             run = Run(
@@ -145,6 +158,7 @@ class Job:
                 born=process_birth(os.getpid()),
                 argv=list(argv),
                 started=time.time(),
+                slurm=slurm,
             )
             try:
                 handle = os.open(self.run_file(run.number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
@@ -155,12 +169,17 @@ class Job:
             with os.fdopen(handle, "w") as out:
                 json.dump(asdict(run), out)
             self.cancel_file.unlink(missing_ok=True)
+            self.cancel_items_file.unlink(missing_ok=True)
             return run
         raise AssertionError("unreachable")
 
     def run_file(self, number: int) -> Path:
         """Where run ``number`` is described."""
         return self.runs / f"{number:04d}.json"
+
+    def read_run(self, number: int) -> "Run":
+        """Read the description of a run."""
+        return Run(**json.loads(self.run_file(number).read_text()))
 
     def write_run(self, run: "Run") -> None:
         """Rewrite the description of a run."""
@@ -194,7 +213,10 @@ class Job:
 
 @dataclass
 class Run:
-    """One run of a job's driver. ``born`` is the start of the process, which tells a reused process id."""
+    """One run of a job. ``born`` is the start of its driver's process, which tells a reused process id.
+
+    ``slurm`` holds what was submitted, where SLURM drives it instead (``pypcore.slurm.submission``).
+    """
 
     number: int
     pid: int
@@ -206,11 +228,17 @@ class Run:
     outcome: str = "running"
     message: str = ""
     seen: float = 0.0
+    slurm: dict[str, Any] | None = None
 
     def alive(self) -> bool:
-        """Say whether this run goes on: its process lives here, or it gave signs of life from elsewhere."""
+        """Say whether this run goes on: its process lives here, or it gave signs of life from elsewhere.
+
+        One on SLURM goes on until Merge, ``cancel`` or a look at the queue has written that it ended.
+        """
         if self.ended is not None:
             return False
+        if self.slurm is not None:
+            return True
         if self.host == socket.gethostname():
             return process_birth(self.pid) == self.born != 0.0
         return time.time() - self.seen < STALE_S

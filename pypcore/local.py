@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,12 +10,13 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from pypcore import records, relion_job
+from pypcore.afterwards import tell
 from pypcore.errors import Cancelled, PypcoreError, UsageError
 from pypcore.items import Item
 from pypcore.job import Job, Run
 from pypcore.launch import Launched, check_disk, launch
 from pypcore.machine import Slot, slots, this_machine
-from pypcore.merge import gaps, last_merge, what_is_done
+from pypcore.merge import gaps, merge_is_current, what_is_done
 from pypcore.pool import Limits, Listener, Pool
 from pypcore.products import remove_parts, write_text
 from pypcore.records import Record, State, count, fold, read_records
@@ -25,6 +24,7 @@ from pypcore.request import Request
 from pypcore.split import bundles_to_do
 
 SUCCESS, SOME_FAILED, CANCELLED = 0, PypcoreError.exit_code, Cancelled.exit_code
+OUTCOMES = {SUCCESS: "done", SOME_FAILED: "failed", CANCELLED: "cancelled"}
 
 
 @dataclass
@@ -92,14 +92,16 @@ def run_here(
     listener = listener or Silent()
     launched = launch(job, request, retry_failed=consent.retry_failed, discover=discover)
     if launched.overwritten and not consent.redo:
-        raise UsageError(
-            f"{job.folder}: {launched.overwritten} items are finished, with other settings "
-            f"({', '.join(launched.because)}); choose another folder with -o, or give --redo to make them again"
-        )
+        raise redo_refused(job, launched)
     split_slots, merge_slots = fit(request, launched)
     if not consent.ignore_disk:
         check_disk(job, launched.disk)
     job.create()
+    last = job.last_run()
+    if last is not None and last.slurm is not None:
+        from pypcore.slurm.watch import settle_last  # late: only who has such a run needs it
+
+        settle_last(job)
     run = job.claim(argv)
     outcome = Outcome(launched, launched.states)
     try:
@@ -107,21 +109,29 @@ def run_here(
             remove_parts(job.folder)
             job.write_items(launched.items)
             job.freeze(request)
-            write_text(job.plan_file, _describe_plan(launched, len(split_slots)))
+            write_text(job.plan_file, describe_plan(launched, len(split_slots)))
             listener.planned(launched, len(split_slots))
             _split_and_merge(job, run, outcome, split_slots, merge_slots, listener)
     except BaseException as error:
         run.outcome, run.message = "cancelled" if isinstance(error, Cancelled) else "error", str(error)
         raise
     else:
-        run.outcome = {SUCCESS: "done", SOME_FAILED: "failed", CANCELLED: "cancelled"}[outcome.exit_code]
+        run.outcome = OUTCOMES[outcome.exit_code]
     finally:
         run.ended = time.time()
         job.cancel_file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # the disk is full: the process being gone says as much
             job.write_run(run)
-        _tell(request, job, outcome)
+        tell(request, job, outcome.exit_code, outcome.counts)
     return outcome
+
+
+def redo_refused(job: Job, launched: Launched) -> UsageError:
+    """Return the error for finished items that would be made again without consent."""
+    return UsageError(
+        f"{job.folder}: {launched.overwritten} items are finished, with other settings "
+        f"({', '.join(launched.because)}); choose another folder with -o, or give --redo to make them again"
+    )
 
 
 def fit(request: Request, launched: Launched) -> tuple[list[Slot], list[Slot]]:
@@ -155,22 +165,15 @@ def _split_and_merge(
                 return
             if outcome.missing and not request.policy.allow_missing:
                 return
-            of = what_is_done(outcome.states)
-            earlier = last_merge(known)
-            if earlier and earlier["outcome"] == records.DONE and earlier["of"] == of and _there(job, earlier):
+            if merge_is_current(job, outcome.states, known):
                 outcome.merged_before = True
                 return
             listener.merging()
             pool.slots, pool.limits = merge_slots, Limits(request.resources.merge.walltime)
-            outcome.merge = pool.merge(of)
+            outcome.merge = pool.merge(what_is_done(outcome.states))
             outcome.cancelled = pool.now.is_set()
         finally:
             pool.close()
-
-
-def _there(job: Job, merge: Record) -> bool:
-    paths = ((job.folder / relative, size) for relative, size in merge["products"].values())
-    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
 @contextlib.contextmanager
@@ -194,7 +197,8 @@ def _signals(pool: Pool, listener: Silent) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _describe_plan(launched: Launched, at_once: int) -> str:
+def describe_plan(launched: Launched, at_once: int) -> str:
+    """Return the text of ``plan.json``; ``at_once`` tasks run at the same time where the job was begun."""
     plan = launched.plan
     described = {
         "items": plan.items,
@@ -205,21 +209,3 @@ def _describe_plan(launched: Launched, at_once: int) -> str:
         "disk_bytes": launched.disk,
     }
     return json.dumps(described, indent=1) + "\n"
-
-
-def _tell(request: Request, job: Job, outcome: Outcome) -> None:
-    """Run the user's command: ``on_done`` when all went well, ``on_fail`` otherwise."""
-    succeeded = outcome.exit_code == SUCCESS
-    command = request.policy.on_done if succeeded else request.policy.on_fail
-    if not command:
-        return
-    counts = outcome.counts
-    facts = {
-        "PYPCORE_JOB": str(job.folder),
-        "PYPCORE_EXIT_CODE": str(outcome.exit_code),
-        "PYPCORE_DONE": str(counts[records.DONE]),
-        "PYPCORE_FAILED": str(sum(counts[bad] for bad in records.BAD)),
-    }
-    ended = subprocess.run(command, shell=True, env={**os.environ, **facts})
-    if ended.returncode:
-        raise PypcoreError(f"the job is over; the command after it exited with {ended.returncode}: {command}")

@@ -56,3 +56,12 @@ def last_merge(known: Iterable[Record]) -> Record | None:
     """Return the newest record of a Merge, if there was one."""
     merges = (record for record in known if record["event"] == "merge")
     return max(merges, key=lambda record: float(record["time"]), default=None)
+
+
+def merge_is_current(job: Job, states: Sequence[State], known: Iterable[Record]) -> bool:
+    """Say whether the newest Merge took in just what is done now, and its products are still there."""
+    merge = last_merge(known)
+    if merge is None or merge["outcome"] != records.DONE or merge["of"] != what_is_done(states):
+        return False
+    paths = ((job.folder / relative, size) for relative, size in merge["products"].values())
+    return all(path.is_file() and path.stat().st_size == size for path, size in paths)

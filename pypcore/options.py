@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pypcore.errors import UsageError
+from pypcore.job import Job
 from pypcore.operation import Operation, get_operation
 from pypcore.request import Policy, Request, read_config
 from pypcore.resources import Resources, parse_walltime
@@ -62,6 +63,8 @@ def prepare(
     origins = {key: str(config) for key in _flat(file)} | dict.fromkeys(given, said)
 
     root = Path.cwd()
+    if "bundle_size" in given:
+        given["bundle_size"] = read_bundle_size(given["bundle_size"], Job(Path(job).absolute()))
     parameters = {
         **file.get("parameters", {}),
         **{k: given[k] for k in given if k in operation.Parameters.model_fields},
@@ -84,6 +87,18 @@ def prepare(
         pypcore=version("pypcore"),
     )
     return Prepared(request, origins)
+
+
+def read_bundle_size(given: str | int, job: Job) -> int:
+    """Read a bundle size: a whole number, or ``auto`` for elements of about ten minutes, as ``job`` measured them."""
+    if given == "auto":
+        from pypcore.efficiency import measured_bundle_size
+
+        return measured_bundle_size(job)
+    try:
+        return int(given)
+    except ValueError as error:
+        raise UsageError(f"bundle size '{given}' is not a whole number, nor auto") from error
 
 
 def refresh(request: Request, options: Mapping[str, Any]) -> Request:

@@ -25,14 +25,19 @@ def abort_asked(folder: Path) -> bool:
     return (folder / ABORT).exists() and is_relion_job(folder)
 
 
+def forget(folder: Path) -> None:
+    """Remove what an earlier run left for RELION."""
+    for name in (*EXIT.values(), ABORT):
+        (folder / name).unlink(missing_ok=True)
+
+
 @contextmanager
 def exit_file(folder: Path, exit_code: Callable[[], int]) -> Iterator[None]:
     """Leave RELION's exit file in a folder of RELION's when the body is over, however it ends."""
     if not is_relion_job(folder):
         yield
         return
-    for name in (*EXIT.values(), ABORT):
-        (folder / name).unlink(missing_ok=True)
+    forget(folder)
     try:
         yield
     except BaseException as error:

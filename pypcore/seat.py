@@ -20,7 +20,7 @@ from pypcore.items import Item
 from pypcore.machine import Slot
 from pypcore.records import Record, end_record
 from pypcore.resources import describe_walltime, format_memory
-from pypcore.usage import peak_memory, peak_memory_of_children
+from pypcore.usage import THREAD_SETTINGS, peak_memory, peak_memory_of_children
 
 if TYPE_CHECKING:
     from pypcore.pool import Pool
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
 TICK_S = 0.1  # how often limits are looked at while nothing is reported
 CHILDREN_S = 1.0  # how often the children of a worker are weighed
 LEAVE_S = 30.0
-THREAD_SETTINGS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
 
 
 @dataclass
@@ -137,6 +129,8 @@ class Seat:
                 case "progress":
                     self.pool.listener.progressed(event["item"], event["share"])
                 case "end":
+                    if hand is None:  # left out: it was not begun
+                        waiting.popleft()
                     hand = None
                     self.pool.listener.ended(event)
                 case "bundle-end":
@@ -180,6 +174,8 @@ class Seat:
             )
         if hand and limits.item_timeout and now - hand.since > limits.item_timeout:
             return records.TIMEOUT, f"went over --item-timeout of {describe_walltime(limits.item_timeout)}"
+        if hand and hand.begun["item"] in self.pool.job.cancelled_items():
+            return records.CANCELLED, "cancelled by the user"
         over = self._over_memory(hand)
         return (records.MEMORY, over) if over else None
 

@@ -5,18 +5,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pypcore import records
 from pypcore.errors import UsageError
 from pypcore.items import Item
 from pypcore.job import Job, Run
 from pypcore.merge import gaps, last_merge, what_is_done
-from pypcore.records import Record, State, count, fold, read_records
+from pypcore.records import Record, State, count, fold, read_record_file, read_records
 from pypcore.request import Request
 from pypcore.spelling import did_you_mean
 
+if TYPE_CHECKING:
+    from pypcore.slurm.watch import Sight
+
 SCHEMA = 1
+LOG_END = 4000  # bytes of a log that are shown where nobody knows where an item's part begins
 
 
 @dataclass
@@ -29,6 +33,7 @@ class Status:
     states: list[State]
     run: Run | None
     merge: Record | None
+    sight: "Sight | None" = None  # of a run on SLURM that goes on
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -115,6 +120,7 @@ class Status:
                 "message": (self.merge or {}).get("message", ""),
                 "products": {kind: str(path) for kind, path in self.products().items()},
             },
+            "slurm": None if self.sight is None else self.sight.to_dict(),
             "run": None
             if run is None
             else {
@@ -134,24 +140,52 @@ class Status:
 
 
 def read_status(job: Job) -> Status:
-    """Read a job's folder; nothing else is asked."""
-    request, items, run = job.request(), list(job.items()), job.last_run()
-    prefix = f"{run.number:04d}-" if run and run.alive() else None
+    """Read a job's folder; only of a run on SLURM that goes on SLURM is asked, once."""
+    run = job.last_run()
+    if run is not None and run.slurm is not None and run.ended is None:
+        from pypcore.slurm.watch import read_submitted
+
+        return read_submitted(job, run)
+    return fold_status(job, run)
+
+
+def fold_status(job: Job, run: Run | None, sight: "Sight | None" = None) -> Status:
+    """Fold what the folder holds; an attempt is running when its run, or SLURM in ``sight``, says so."""
+    request, items = job.request(), list(job.items())
     known = list(read_records(job.records))
-    states = fold(known, items, request.digest(), lambda attempt: prefix is not None and attempt.startswith(prefix))
-    return Status(job, request, items, states, run, last_merge(known))
+    prefix = f"{run.number:04d}-" if run and run.alive() else None
+
+    def alive(attempt: str) -> bool:
+        if sight is not None and run is not None:
+            return sight.runs_attempt(attempt, run.number)
+        return prefix is not None and attempt.startswith(prefix)
+
+    states = fold(known, items, request.digest(), alive)
+    return Status(job, request, items, states, run, last_merge(known), sight)
 
 
 def item_log(job: Job, state: State) -> str:
     """Return what the last attempt at an item wrote to its log; the log's end where its worker was killed."""
     if state.record is None:
         return ""
-    path = job.logs / f"{state.record.get('of', state.record['attempt'])}.log"
-    if not path.is_file():
-        return ""
-    data = path.read_bytes()
-    begin, end = state.record.get("log") or (max(0, len(data) - 4000), len(data))
-    return data[begin:end].decode(errors="replace")
+    if "log" in state.record:
+        name, begin, end = state.record["log"]
+        return _read(job.folder / name, begin, end) if name else ""
+    path = attempt_log(job, state)
+    return "" if path is None else _read(path, -LOG_END, None)
+
+
+def attempt_log(job: Job, state: State) -> Path | None:
+    """Return the log of the last attempt at an item, running or not; None where it left none."""
+    attempt = (state.record or {}).get("of") or (state.record or {}).get("attempt")
+    file = job.records / f"{attempt}.jsonl"
+    header = next(read_record_file(file), None) if file.is_file() else None
+    name = (header or {}).get("log")
+    return job.folder / name if name else None
+
+
+def _read(path: Path, begin: int, end: int | None) -> str:
+    return path.read_bytes()[begin:end].decode(errors="replace") if path.is_file() else ""
 
 
 def attempts_at(job: Job, item: Item) -> list[Record]:
@@ -166,4 +200,6 @@ def _products(job: Job, record: Record | None) -> dict[str, Path]:
 def _nearest(word: str, items: Sequence[Item]) -> str:
     names = [item.name for item in items]
     hint = did_you_mean(word, names)
-    return hint if hint.startswith("; did") else f"; it has {len(names)}, such as '{names[0]}'"
+    if hint.startswith("; did") or not names:
+        return hint if names else "; none is planned yet"
+    return f"; it has {len(names)}, such as '{names[0]}'"

@@ -1,4 +1,4 @@
-"""What a process uses: wall time, CPU time, memory."""
+"""What a process uses, and may use: wall time, CPU time, memory, threads of its libraries."""
 
 import contextlib
 import os
@@ -7,6 +7,16 @@ import time
 from pathlib import Path
 
 import psutil
+
+THREAD_SETTINGS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+"""Each library asks its own variable for the number of its threads."""
 
 
 class Clock:

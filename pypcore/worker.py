@@ -22,8 +22,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pypcore import records
@@ -33,6 +34,7 @@ from pypcore.job import Job
 from pypcore.operation import Context, Done, Result, get_operation
 from pypcore.records import Record, Recorder, begin_record, end_record
 from pypcore.request import Request
+from pypcore.resources import describe_walltime
 from pypcore.usage import Clock
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -69,6 +71,12 @@ class Worker:
         self.recorder = Recorder(job.records / f"{attempt}.jsonl")
         self.scratch = job.folder / "scratch" / attempt
         self.log = logging.getLogger("pypcore.item")
+        self.log_file = _log_file(job)
+        self.recorder.append(
+            {"event": "attempt", "time": round(time.time(), 3), "host": node_name(), "log": self.log_file}
+        )
+        self.in_hand: Item | None = None
+        self.item_timeout = 0  # seconds; only where no pool watches, and in the main thread
 
     def close(self) -> None:
         """Make the records durable, remove the scratch folder."""
@@ -82,16 +90,25 @@ class Worker:
         for item in items:
             if stop():
                 return
-            self.do_item(item)
+            if item.index in self.job.cancelled_items():
+                self.record(end_record(item, self.digest, records.CANCELLED, "left out by the user"))
+            else:
+                self.do_item(item)
 
     def do_item(self, item: Item) -> Record:
         """Do one item and record it. Only a full disk is raised: no other item could be recorded either."""
-        self._record(begin_record(item, self.digest))
+        self.in_hand = item
+        self.record(begin_record(item, self.digest))
         log_from = _log_position()
         clock = Clock()
         result, outcome, message = Result(), records.DONE, ""
         try:
-            result = self.operation.process(item, self.params, self._context(item))
+            with _alarm(self.item_timeout):
+                result = self.operation.process(item, self.params, self._context(item))
+        except ItemTimeout as error:
+            outcome, message = records.TIMEOUT, _one_line(error)
+        except ItemCancelled:
+            outcome, message = records.CANCELLED, "cancelled by the user"
         except InputError as error:
             outcome, message = records.FAILED, _one_line(error)
         except MemoryError as error:
@@ -113,10 +130,11 @@ class Worker:
             figures=_rounded(result.figures),
             **clock.figures(),
             threads=self.threads,
-            host=socket.gethostname(),
-            log=[log_from, _log_position()],
+            host=node_name(),
+            log=[self.log_file, log_from, _log_position()],
         )
-        self._record(record)
+        self.record(record)
+        self.in_hand = None
         return record
 
     def do_merge(self, done: Iterable[Done], of: str) -> Record:
@@ -146,10 +164,11 @@ class Worker:
             **clock.figures(),
             "of": of,
         }
-        self._record(record)
+        self.record(record)
         return record
 
-    def _record(self, record: Record) -> None:
+    def record(self, record: Record) -> None:
+        """Append a record, and report it."""
         self.recorder.append(record)
         self.report(record)
 
@@ -187,6 +206,37 @@ class Worker:
         )
 
 
+class ItemTimeout(Exception):
+    """The item in hand took too long."""
+
+
+class ItemCancelled(Exception):
+    """The user wants the item in hand ended."""
+
+
+@contextlib.contextmanager
+def _alarm(seconds: int) -> Iterator[None]:
+    """Raise ItemTimeout in the body after ``seconds``; 0 for never."""
+    if not seconds:
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise ItemTimeout(f"went over --item-timeout of {describe_walltime(seconds)}")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+def node_name() -> str:
+    """Return the name of this machine, as SLURM calls it where it runs us."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+
+
 def _rounded(figure: Any) -> Any:
     """Round every float to 6 digits: a record is read by people too, and a job has many."""
     if isinstance(figure, float):
@@ -198,6 +248,12 @@ def _rounded(figure: Any) -> Any:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _log_file(job: Job) -> str:
+    """Return the file that standard error goes to, relative to the job; empty where that is not a file of the job."""
+    target = Path(os.path.realpath("/proc/self/fd/2"))
+    return str(target.relative_to(job.folder)) if target.is_relative_to(job.folder) else ""
 
 
 def _log_position() -> int:

@@ -10,14 +10,15 @@ import pytest
 hypothesis.settings.register_profile("pypcore", deadline=None)
 hypothesis.settings.load_profile("pypcore")
 
-PROGRAMS = {"relion": "relion_run_motioncorr"}  # marker -> a program that is there when all are
+SBIN = ":/usr/sbin:/usr/local/sbin:/sbin"  # daemons are there, and not everybody's PATH names it
+PROGRAMS = {"relion": "relion_run_motioncorr", "slurm": "slurmctld"}  # marker -> a program that is there when all are
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests of programs that are not installed; with PYPCORE_REQUIRE=relion (as in CI) refuse to."""
+    """Skip tests of programs that are not installed; with PYPCORE_REQUIRE=relion,slurm (as in CI) refuse to."""
     required = os.environ.get("PYPCORE_REQUIRE", "").split(",")
     for marker, program in PROGRAMS.items():
-        if shutil.which(program):
+        if shutil.which(program, path=os.environ.get("PATH", os.defpath) + SBIN):
             continue
         if marker in required:
             raise pytest.UsageError(f"{program} is not on PATH, and PYPCORE_REQUIRE={marker}; see .ci/setup {marker}")

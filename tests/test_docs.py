@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import typer
 
-from pypcore.cli.main import VERBS
+from pypcore.cli.main import NOT_FOR_PEOPLE, VERBS
 from pypcore.resources import Resources, parse_gres, parse_memory, parse_walltime
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-OF_OTHERS = {"--mail-type", "--relion", "--j"}  # options of sbatch and RELION that the pages name
+OF_OTHERS = {"--mail-type", "--relion", "--j", "--array", "--mem", "--time", "--test-only", "--launch-", "--merge-"}
 
 pages = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
@@ -33,7 +33,7 @@ def options_of(command: Any) -> set[str]:
 @cache
 def all_options() -> set[str]:
     """Return every option of every verb."""
-    verbs = [typer.main.get_command(import_module(f"pypcore.cli.{verb}").app) for verb in VERBS]
+    verbs = [typer.main.get_command(import_module(f"pypcore.cli.{verb}").app) for verb in (*VERBS, *NOT_FOR_PEOPLE)]
     return {"--help"}.union(*map(options_of, verbs))
 
 

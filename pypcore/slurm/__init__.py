@@ -1,0 +1,1 @@
+"""SLURM: what a cluster offers, whether a job fits it, submission, and where a submitted job stands."""

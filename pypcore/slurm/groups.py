@@ -1,0 +1,71 @@
+"""What is left to do after trouble, grouped by what it needs: as before, more memory, more time, another node."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from pypcore import records
+from pypcore.items import Item
+from pypcore.job import Job
+from pypcore.launch import Launched
+from pypcore.records import read_records
+from pypcore.resources import SplitResources
+from pypcore.split import bundles_to_do
+
+MORE_MEMORY, MORE_TIME = 1.5, 2.0
+MOST = 4.0  # times what was asked for at first; who needs more says so
+
+
+@dataclass(frozen=True)
+class Group:
+    """Elements with the same resources; ``elements`` are lists of item numbers. ``why``: what is more, and for what."""
+
+    resources: SplitResources
+    elements: list[list[int]]
+    why: str = ""
+    exclude: str = ""
+
+
+def group_by_cause(job: Job, launched: Launched) -> list[Group]:
+    """Group what Launch found to do; items keep their bundles as far as they have one cause.
+
+    An item that ran out of memory or time gets more of it than its last attempt had, up to MOST times what the
+    request asks. Nodes on which several items were lost are left out.
+    """
+    asked = launched.request.resources.split
+    attempts = _attempts(job, launched)
+    wanted: dict[tuple[SplitResources, str], list[list[int]]] = {}
+    for bundle in bundles_to_do(launched):
+        parts: dict[tuple[SplitResources, str], list[int]] = {}
+        for item in bundle:
+            needs = _needs(asked, launched.states[item.index], attempts.get(item.index, 0))
+            parts.setdefault(needs, []).append(item.index)
+        for needs, indices in parts.items():
+            wanted.setdefault(needs, []).append(indices)
+    exclude = ",".join(_bad_nodes(job, launched))
+    return [Group(resources, elements, why, exclude) for (resources, why), elements in wanted.items()]
+
+
+def _needs(asked: SplitResources, state: records.State, times: int) -> tuple[SplitResources, str]:
+    if state.outcome == records.MEMORY:
+        factor = min(MOST, MORE_MEMORY ** max(1, times))
+        return replace(asked, memory=round(asked.memory * factor)), f"memory x {factor:g}: it ran out of it"
+    if state.outcome == records.TIMEOUT:
+        factor = min(MOST, MORE_TIME ** max(1, times))
+        return replace(asked, walltime=round(asked.walltime * factor)), f"walltime x {factor:g}: it ran out of it"
+    return asked, ""
+
+
+def _attempts(job: Job, launched: Launched) -> dict[int, int]:
+    """Count how often each item that is to be done ran out of memory or of time."""
+    items: list[Item] = launched.items
+    counts: Counter[int] = Counter()
+    if job.records.is_dir():
+        for record in read_records(job.records):
+            if record.get("outcome") in (records.MEMORY, records.TIMEOUT) and record["item"] < len(items):
+                counts[record["item"]] += 1
+    return dict(counts)
+
+
+def _bad_nodes(job: Job, launched: Launched) -> list[str]:
+    lost = Counter((state.record or {}).get("host", "") for state in launched.states if state.outcome == records.LOST)
+    return sorted(node for node, times in lost.items() if node and times > 1)

@@ -1,0 +1,237 @@
+"""Submitting a job: Launch, an array (or several) for Split, and Merge, held together by dependencies.
+
+Launch is a job of its own, or is done here on the login node; either way ``plan_and_submit`` does it. Split's
+elements are ended whatever becomes of them (``afterany``): Merge looks at the records, not at SLURM's word.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from pypcore import relion_job
+from pypcore.errors import UsageError
+from pypcore.job import Job, Run
+from pypcore.launch import Launched, check_disk, launch
+from pypcore.local import Consent, describe_plan, redo_refused
+from pypcore.merge import merge_is_current
+from pypcore.plan import Plan, make_plan
+from pypcore.products import remove_parts, write_text
+from pypcore.records import read_records
+from pypcore.request import Request
+from pypcore.resources import Resources
+from pypcore.slurm.client import Client
+from pypcore.slurm.cluster import Cluster, read_cluster
+from pypcore.slurm.groups import Group, group_by_cause
+from pypcore.slurm.preflight import check
+from pypcore.slurm.script import Batch
+from pypcore.slurm.submission import PHASES, Array, Site, Submission, write_elements
+from pypcore.slurm.watch import settle_last
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a job is to be submitted: Launch ``here`` or as a job, on what terms, through which site's settings."""
+
+    launch_here: bool
+    site: Site
+    consent: Consent
+    force: bool = False
+    discover: bool = True
+
+
+def submit(job: Job, request: Request, order: Order, client: Client, argv: Sequence[str]) -> Run:
+    """Hand a job to SLURM; return its run. UsageError, SetupError: nothing was submitted."""
+    cluster = read_cluster(client)
+    refuse_impossible(request.resources, order, cluster, elements=1)
+    launched = launch_for(job, request, order) if order.launch_here else None
+    if launched:  # refused before anything is made
+        elements = sum(1 for group in group_by_cause(job, launched) for _ in group.elements)
+        refuse_impossible(request.resources, order, cluster, elements=max(1, elements))
+    job.create()
+    settle_last(job)
+    (job.logs / "slurm").mkdir(exist_ok=True)
+    submission = Submission("", request.resources, order.site, order.consent, order.discover, order.force)
+    run = job.claim(argv, submission.to_dict())
+    submission.name = f"pypcore-{sha256(str(job.folder).encode()).hexdigest()[:8]}-{run.number:04d}"
+    submission.save(job, run)
+    write_text(request_file(job, run.number), request.to_toml())
+    if not job.exists():  # else Launch compares with what is frozen before it takes its place
+        job.freeze(request)
+    try:
+        if launched:
+            plan_and_submit(job, run, request, launched, cluster, client)
+        else:
+            batch = launch_batch(job, request, submission, run.number)
+            submission.launch = _send(job, run, "launch", batch, client, submission)
+            submission.save(job, run)
+    except BaseException as error:
+        for id_ in Submission.of(run).ids():
+            client.scancel([id_])
+        run.outcome, run.message, run.ended = "error", str(error), run.started
+        job.write_run(run)
+        raise
+    return run
+
+
+def launch_as_job(job: Job, number: int, client: Client) -> None:
+    """Do Launch inside SLURM: what ``submit`` left for it."""
+    run = job.read_run(number)
+    file = request_file(job, number)
+    request = Request.from_toml(file.read_text(encoding="utf-8", errors="surrogateescape"), str(file))
+    submission = Submission.of(run)
+    order = Order(True, submission.site, submission.consent, submission.force, submission.discover)
+    launched = launch_for(job, request, order)
+    plan_and_submit(job, run, request, launched, read_cluster(client), client)
+
+
+def plan_and_submit(job: Job, run: Run, request: Request, launched: Launched, cluster: Cluster, client: Client) -> None:
+    """Write manifest, plan and elements, and submit Split and Merge."""
+    submission = Submission.of(run)
+    groups = group_by_cause(job, launched)
+    refuse_impossible(
+        request.resources,
+        Order(True, submission.site, submission.consent, submission.force),
+        cluster,
+        elements=max(1, sum(len(group.elements) for group in groups)),
+    )
+    if relion_job.is_relion_job(job.folder):
+        relion_job.forget(job.folder)
+    remove_parts(job.folder)
+    job.write_items(launched.items)
+    job.freeze(request)
+    write_text(job.plan_file, describe_plan(launched, launched.plan.concurrency))
+    if not groups and merge_is_current(job, launched.states, read_records(job.records)):
+        run.outcome, run.message, run.ended = "done", "nothing to do", run.started
+        job.write_run(run)
+        return
+    write_elements(job, run.number, (items for group in groups for items in group.elements))
+    submission.arrays = arrays_of(groups, cluster.limits.max_array_size)
+    throttled = launched.plan.concurrency < sum(array.count for array in submission.arrays)
+    for array, before in zip(submission.arrays, [None, *submission.arrays], strict=False):
+        # The limit of tasks at once holds over all arrays: one begins when the one before it has ended.
+        after = f"afterany:{before.id}" if throttled and before else ""
+        batch = split_batch(job, request, submission, run.number, array, after)
+        array.id = _send(job, run, f"split-{array.first}", batch, client, submission)
+        submission.save(job, run)
+    batch = merge_batch(job, request, submission, run.number)
+    submission.merge = _send(job, run, "merge", batch, client, submission)
+    submission.save(job, run)
+
+
+def refuse_impossible(resources: Resources, order: Order, cluster: Cluster, *, elements: int) -> None:
+    """Raise UsageError for what the cluster can never run; with ``force`` only say so."""
+    problems = find_problems(resources, order, cluster, elements=elements)
+    if problems and not order.force:
+        raise UsageError(f"{'; '.join(problems)} (--force submits all the same)")
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+
+
+def find_problems(resources: Resources, order: Order, cluster: Cluster, *, elements: int) -> list[str]:
+    """Say what the cluster can never run of a request, a line each."""
+    phases = PHASES[1:] if order.launch_here else PHASES
+    found = check(resources, cluster, elements=elements, placements=order.site.placements, phases=phases)
+    return [str(problem) for problem in found]
+
+
+def arrays_of(groups: Sequence[Group], max_array_size: int) -> list[Array]:
+    """Cut each group into arrays that SLURM takes."""
+    arrays, first = [], 0
+    for group in groups:
+        # Elements are counted as items in bundles of one: their own items are in the list.
+        split = replace(group.resources, bundle_size=1)
+        plan: Plan = make_plan(len(group.elements), split, max_array_size=max_array_size)
+        for chunk in plan.chunks:
+            spec = plan.array_spec(chunk)
+            arrays.append(Array(first + chunk.first, chunk.count, spec, group.resources, group.why, group.exclude))
+        first += len(group.elements)
+    return arrays
+
+
+def launch_batch(job: Job, request: Request, submission: Submission, number: int) -> Batch:
+    """Return the script of Launch."""
+    return Batch(
+        name=f"{submission.name}-launch",
+        resources=submission.resources.launch,
+        placement=submission.site.placements["launch"],
+        setup=tuple(submission.site.setup["launch"]),
+        command=(*_worker(job, number), "--launch"),
+        folder=request.root,
+        log=job.logs / "slurm" / f"{number:04d}-launch-%j.log",
+    )
+
+
+def split_batch(
+    job: Job, request: Request, submission: Submission, number: int, array: Array, after: str = ""
+) -> Batch:
+    """Return the script of one array of Split."""
+    place = submission.site.placements["split"]
+    exclude = ",".join(part for part in (place.exclude, array.exclude) if part)
+    return Batch(
+        name=f"{submission.name}-split-{array.first}",
+        resources=array.resources,
+        placement=replace(place, exclude=exclude or None),
+        setup=tuple(submission.site.setup["split"]),
+        command=(*_worker(job, number), "--first", str(array.first)),
+        folder=request.root,
+        log=job.logs / "slurm" / f"{number:04d}-split-{array.first}-%A_%a.log",
+        array=array.spec,
+        dependency=after,
+        warn=True,
+    )
+
+
+def merge_batch(job: Job, request: Request, submission: Submission, number: int) -> Batch:
+    """Return the script of Merge."""
+    # A dry run has no ids yet.
+    ids = ":".join(str(array.id or "SPLIT_ID") for array in submission.arrays)
+    return Batch(
+        name=f"{submission.name}-merge",
+        resources=submission.resources.merge,
+        placement=submission.site.placements["merge"],
+        setup=tuple(submission.site.setup["merge"]),
+        command=(*_worker(job, number), "--merge"),
+        folder=request.root,
+        log=job.logs / "slurm" / f"{number:04d}-merge-%j.log",
+        dependency=f"afterany:{ids}" if ids else "",
+    )
+
+
+def request_file(job: Job, number: int) -> Path:
+    """Where the request of run ``number`` waits for its Launch."""
+    return job.runs / f"{number:04d}.toml"
+
+
+def last_site(job: Job) -> Site | None:
+    """Return where the job's last submission ran; None when it was never submitted."""
+    for file in sorted(job.runs.glob("[0-9]*.json"), reverse=True):
+        run = job.read_run(int(file.stem))
+        if run.slurm is not None:
+            return Submission.of(run).site
+    return None
+
+
+def launch_for(job: Job, request: Request, order: Order) -> Launched:
+    """Do Launch's planning; raise what ``run`` would raise."""
+    launched = launch(job, request, retry_failed=order.consent.retry_failed, discover=order.discover)
+    if launched.overwritten and not order.consent.redo:
+        raise redo_refused(job, launched)
+    if not order.consent.ignore_disk:
+        check_disk(job, launched.disk)
+    return launched
+
+
+def _worker(job: Job, number: int) -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", "pypcore.cli.main", "worker", str(job.folder), "--run", str(number))
+
+
+def _send(job: Job, run: Run, what: str, batch: Batch, client: Client, submission: Submission) -> int:
+    script = job.runs / f"{run.number:04d}-{what}.sh"
+    write_text(script, batch.render())
+    if not submission.force:
+        client.sbatch(script, test_only=True)  # the site's own limits, which no look at the nodes tells
+    sent = client.submit(script, batch.name)
+    submission.cluster = sent.cluster
+    return sent.job_id
