@@ -25,6 +25,7 @@ from pypcore.status import Status, read_status
 
 SCHEMA = 1
 TARGET_S = 600.0  # long beside the seconds an element costs to start, short beside what a lost node takes with it
+ROUND = 0.98  # of the workers are given a last bundle where every bundle counts
 SHARE = 0.99
 MARGIN = 1.2
 LEAST_MEMORY = 512  # MiB for a task: the interpreter and its libraries, and what SLURM counts beside them
@@ -147,15 +148,17 @@ def bundle_size_for(
     """Return how many items make a bundle of about ``target_s`` seconds.
 
     Less where the bundles would not keep ``at_once`` workers busy; more where there would be more than
-    ``most_elements`` bundles, which the cluster doesn't take. UsageError where no time was measured.
+    ``most_elements`` bundles, which the cluster doesn't take: then they make whole rounds of ``at_once``, a little
+    less for what is done again when a node fails. UsageError where no time was measured.
     """
     if not seconds_per_item > 0:
         raise UsageError(f"{seconds_per_item:g} seconds an item is no measure; give --bundle-size as a number")
     size = max(1, round(target_s / seconds_per_item))
     if at_once:
         size = min(size, -(-n_items // at_once))
-    if most_elements:
-        size = max(size, -(-n_items // most_elements))
+    if most_elements and -(-n_items // size) > most_elements:
+        rounds = most_elements // at_once if at_once else 0
+        size = math.ceil(n_items / (rounds * at_once * ROUND if at_once and rounds else most_elements))
     return max(1, min(size, n_items))
 
 

@@ -47,9 +47,8 @@ def do_element(job: Job, number: int, first: int) -> None:
     attempt = f"{number:04d}-{first + index:06d}-{_restart()}"
     worker = _worker(job, attempt, array.resources)
     worker.item_timeout = worker.request.policy.item_timeout
-    wanted = set(read_element(job, number, first + index))
-    wanted -= _done_before(job, number, first + index, worker.digest)
-    items = [item for item in job.items() if item.index in wanted]
+    done = _done_before(job, number, first + index, worker.digest)
+    items = [item for item in read_element(job, number, first + index) if item.index not in done]
     clock = _Walltime(array.resources)
     with _signals(worker, clock):
         worker.do_bundle(items, lambda: clock.over() or job.cancel_file.exists())

@@ -17,10 +17,10 @@ MOST = 4.0  # times what was asked for at first; who needs more says so
 
 @dataclass(frozen=True)
 class Group:
-    """Elements with the same resources; ``elements`` are lists of item numbers. ``why``: what is more, and for what."""
+    """Elements with the same resources; ``elements`` are lists of items. ``why``: what is more, and for what."""
 
     resources: SplitResources
-    elements: list[list[int]]
+    elements: list[list[Item]]
     why: str = ""
     exclude: str = ""
 
@@ -33,14 +33,14 @@ def group_by_cause(job: Job, launched: Launched) -> list[Group]:
     """
     asked = launched.request.resources.split
     attempts = _attempts(job, launched)
-    wanted: dict[tuple[SplitResources, str], list[list[int]]] = {}
+    wanted: dict[tuple[SplitResources, str], list[list[Item]]] = {}
     for bundle in bundles_to_do(launched):
-        parts: dict[tuple[SplitResources, str], list[int]] = {}
+        parts: dict[tuple[SplitResources, str], list[Item]] = {}
         for item in bundle:
             needs = _needs(asked, launched.states[item.index], attempts.get(item.index, 0))
-            parts.setdefault(needs, []).append(item.index)
-        for needs, indices in parts.items():
-            wanted.setdefault(needs, []).append(indices)
+            parts.setdefault(needs, []).append(item)
+        for needs, items in parts.items():
+            wanted.setdefault(needs, []).append(items)
     exclude = ",".join(_bad_nodes(job, launched))
     return [Group(resources, elements, why, exclude) for (resources, why), elements in wanted.items()]
 

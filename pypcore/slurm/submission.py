@@ -1,16 +1,17 @@
 """What was submitted for a run: kept in the run's file, beside the lists of items that its elements do.
 
-``runs/NNNN.json`` holds this as ``slurm``; ``runs/NNNN.elements`` has one line an element, a list of item numbers.
+``runs/NNNN.json`` holds this as ``slurm``; ``runs/NNNN.elements`` has one line an element, its items.
 A line, not an index, makes an element: a run after trouble has only what is missing, renumbered from 0.
 """
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from pypcore.items import Item
 from pypcore.job import Job, Run
 from pypcore.local import Consent
 from pypcore.products import whole
@@ -60,14 +61,7 @@ class Submission:
 
     def ids(self) -> list[int]:
         """Return every job that was submitted."""
-        return [id_ for id_ in (self.launch, *(array.id for array in self.arrays), self.merge) if id_ is not None]
-
-    def element(self, array_id: int, index: int | None) -> int | None:
-        """Return the element that index ``index`` of array ``array_id`` does; None for another job."""
-        for array in self.arrays:
-            if array.id == array_id and index is not None:
-                return array.first + index
-        return None
+        return [id_ for id_ in (self.launch, *(one.id for one in self.arrays), self.merge) if id_ is not None]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -83,7 +77,7 @@ class Submission:
             "force": self.force,
             "cluster": self.cluster,
             "launch": self.launch,
-            "arrays": [vars(array) | {"resources": array.resources.to_dict()} for array in self.arrays],
+            "arrays": [vars(one) | {"resources": one.resources.to_dict()} for one in self.arrays],
             "merge": self.merge,
         }
 
@@ -95,8 +89,7 @@ class Submission:
         site = table.pop("site")
         placements = {phase: Placement.from_dict(place) for phase, place in site["placements"].items()}
         arrays = [
-            Array(**{**array, "resources": SplitResources.from_dict(array["resources"])})
-            for array in table.pop("arrays")
+            Array(**{**one, "resources": SplitResources.from_dict(one["resources"])}) for one in table.pop("arrays")
         ]
         return cls(
             resources=Resources.from_dict(table.pop("resources")),
@@ -113,30 +106,41 @@ class Submission:
 
 
 def elements_file(job: Job, number: int) -> Path:
-    """Where the elements of run ``number`` are listed."""
+    """Where the elements of run ``number`` are listed, a line each: its items, whole."""
     return job.runs / f"{number:04d}.elements"
 
 
-def write_elements(job: Job, number: int, elements: Iterable[list[int]]) -> int:
-    """Write the items of each element; return how many elements there are."""
-    count = 0
-    with whole(elements_file(job, number)) as temporary, temporary.open("w") as out:
+def offsets_file(job: Job, number: int) -> Path:
+    """Where each line of the elements begins, 8 bytes a number: an element reads its own line, not those before it."""
+    return job.runs / f"{number:04d}.offsets"
+
+
+def write_elements(job: Job, number: int, elements: Iterable[list[Item]]) -> None:
+    """Write the items of each element."""
+    offsets = array("q")
+    with whole(elements_file(job, number)) as temporary, temporary.open("w", encoding="ascii") as out:
         for items in elements:
-            out.write(json.dumps(items) + "\n")
-            count += 1
-    return count
+            offsets.append(out.tell())
+            out.write(json.dumps([astuple(item) for item in items]) + "\n")
+    with whole(offsets_file(job, number)) as temporary:
+        temporary.write_bytes(offsets.tobytes())
 
 
-def read_element(job: Job, number: int, element: int) -> list[int]:
+def read_element(job: Job, number: int, element: int) -> list[Item]:
     """Return the items of one element."""
-    with elements_file(job, number).open() as lines:
-        items: list[int] = json.loads(next(islice(lines, element, None)))
-    return items
+    offset = array("q")
+    with offsets_file(job, number).open("rb") as offsets:
+        offsets.seek(element * offset.itemsize)
+        offset.frombytes(offsets.read(offset.itemsize))
+    with elements_file(job, number).open(encoding="ascii") as lines:
+        lines.seek(offset[0])
+        return [Item(*row) for row in json.loads(lines.readline())]
 
 
 def read_elements(job: Job, number: int) -> Iterator[list[int]]:
-    """Yield the items of every element."""
+    """Yield the numbers of the items of every element."""
     file = elements_file(job, number)
     if file.exists():
-        with file.open() as lines:
-            yield from map(json.loads, lines)
+        with file.open(encoding="ascii") as lines:
+            for line in lines:
+                yield [row[0] for row in json.loads(line)]

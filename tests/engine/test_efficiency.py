@@ -187,6 +187,12 @@ def test_bundles_leave_no_worker_idle_and_don_t_exceed_what_the_cluster_takes() 
     assert bundle_size_for(20, 100, at_once=1000) == 1
 
 
+def test_bundles_that_are_too_long_already_make_whole_rounds() -> None:
+    size = bundle_size_for(20, 1_000_000, at_once=8_000, most_elements=9_000)
+    assert 7_800 <= 1_000_000 / size <= 7_900
+    assert bundle_size_for(20, 1_000_000, at_once=8_000, most_elements=5_000) == 200
+
+
 def test_nothing_measured_makes_no_bundle() -> None:
     with pytest.raises(UsageError, match="give --bundle-size as a number"):
         bundle_size_for(0, 10)

@@ -57,8 +57,16 @@ def test_accounts_are_read() -> None:
     found = parse_sacct(SACCT)
     causes = {task: element.cause for (job, task), element in found.items() if job == 20}
     assert causes == {
-        **{0: "done", 1: "timeout", 2: "memory", 3: "failed", 4: "node"},
-        **{5: "node", 6: "cancelled", 7: None, 8: None, 9: None},
+        0: "done",
+        1: "timeout",
+        2: "memory",
+        3: "failed",
+        4: "node",
+        5: "node",
+        6: "cancelled",
+        7: None,
+        8: None,
+        9: None,
     }
     assert found[20, 3].exit_code == (42, 0)
     assert found[20, 8] == Element("waiting", None, "", "", None, "PENDING")
