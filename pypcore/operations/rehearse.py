@@ -1,5 +1,6 @@
 """``rehearse``: does nothing, with care. For trying resources, limits and a cluster before real work."""
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -54,7 +55,11 @@ class Rehearse:
         if params.fail and params.fail in item.name:
             raise InputError(f"{item.given}: told to fail because its name contains '{params.fail}'")
         held = b"x" * round(params.fill * 2**30)
-        figures: dict[str, Any] = {"held_mib": len(held) // 2**20, "devices": list(context.devices)}
+        figures: dict[str, Any] = {
+            "held_mib": len(held) // 2**20,
+            "devices": list(context.devices),
+            "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES", "not set"),
+        }
         if params.busy:
             with_threads(context.threads, params.seconds)
         elif params.seconds:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from private_cluster import PrivateCluster
+from private_cluster import CPUS, PrivateCluster
+from slurm_job import SlurmJob
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +31,11 @@ def cluster(one_cluster: PrivateCluster, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def make_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., PrivateCluster]]:
-    """Start another cluster, with other parameters of slurm.conf: ``make_cluster(MaxArraySize=21)``."""
+    """Start another cluster, with more CPUs or other parameters of slurm.conf: ``make_cluster(MaxArraySize=21)``."""
     made: list[PrivateCluster] = []
 
-    def make(**options: str | int) -> PrivateCluster:
-        made.append(PrivateCluster(tmp_path / f"slurm{len(made)}", **options))
+    def make(cpus: int = CPUS, **options: str | int) -> PrivateCluster:
+        made.append(PrivateCluster(tmp_path / f"slurm{len(made)}", cpus, **options))
         made[-1].start()
         monkeypatch.setenv("SLURM_CONF", str(made[-1].configuration))
         return made[-1]
@@ -49,6 +50,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def job(cluster: PrivateCluster, folder: Path, monkeypatch: pytest.MonkeyPatch) -> SlurmJob:
+    """A job on the session's cluster."""
+    monkeypatch.setenv("PYPCORE_LATE", "1")  # seconds: no shared disk here, so Merge need not wait for records
+    return SlurmJob(folder, cluster)
 
 
 @pytest.fixture

@@ -37,14 +37,14 @@ def wait_until(what: str, true: Callable[[], object], timeout: float = 60.0, pau
 class PrivateCluster:
     """One cluster, in a folder of its own. ``options`` are parameters of slurm.conf, over those set here."""
 
-    def __init__(self, folder: Path, **options: str | int) -> None:
+    def __init__(self, folder: Path, cpus: int = CPUS, **options: str | int) -> None:
         self.folder = folder
         self.configuration = folder / "etc" / "slurm.conf"
         self._path = os.environ["PATH"] + _SBIN  # as it is now: a test may put other commands in front
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         for part in ("etc", "state", "log", "run", "dev", *(f"spool/{node}" for node in NODES)):
             (folder / part).mkdir(parents=True)
-        self._configure(options)
+        self._configure(cpus, options)
 
     # ---- from start to end
 
@@ -208,7 +208,7 @@ class PrivateCluster:
             if not dead and there.get("SLURM_CONF") == str(self.configuration) and at and node in ("", at):
                 yield int(folder.name)
 
-    def _configure(self, options: dict[str, str | int]) -> None:
+    def _configure(self, cpus: int, options: dict[str, str | int]) -> None:
         folder, host, user = self.folder, socket.gethostname().split(".")[0], getpass.getuser()
         (folder / "etc/munge.key").write_bytes(os.urandom(1024))
         (folder / "etc/munge.key").chmod(0o400)
@@ -250,7 +250,7 @@ class PrivateCluster:
         lines = [f"{key}={value}" for key, value in (parameters | options).items()]
         gres = ["AutoDetect=off"]
         for (node, has), port in zip(NODES.items(), ports, strict=True):
-            there = f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={CPUS}"
+            there = f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus}"
             lines.append(f"{there} RealMemory={MEMORY_MIB} State=UNKNOWN" + (f" Gres={has}" if has else ""))
             if has:
                 name, kind, count = has.split(":")
