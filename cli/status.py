@@ -48,7 +48,9 @@ def status(
 
 
 def _describe(run: Run) -> str:
-    where = f"run {run.number} on {run.host}"
+    where = f"run {run.number} on {'SLURM' if run.slurm is not None else run.host}"
+    if run.ended is None and run.slurm is not None:
+        return f"{where}, submitted {duration(time.time() - run.started)} ago"
     if run.ended is None:
         lost = "" if run.alive() else ", lost: its process is gone"
         return f"{where}, process {run.pid}, begun {duration(time.time() - run.started)} ago{lost}"
