@@ -35,7 +35,7 @@ def status(
     """
     opened = open_job(job)
     while True:
-        known = read_status(opened)
+        known = read_status(opened, glance=True)
         if watch and sys.stdout.isatty():
             console().clear()
         if json:

@@ -56,10 +56,11 @@ class Plan:
         starts = range(0, self.bundles, self.chunk_size)
         return tuple(Chunk(first, min(self.chunk_size, self.bundles - first)) for first in starts)
 
-    def array_spec(self, chunk: Chunk) -> str:
-        """Return ``sbatch --array`` for a chunk, ``0-99%3``; the ``%`` only where it holds something back."""
-        indices = f"0-{chunk.count - 1}" if chunk.count > 1 else "0"
-        return f"{indices}%{self.concurrency}" if self.concurrency < chunk.count else indices
+
+def array_spec(count: int, at_once: int) -> str:
+    """Return ``sbatch --array`` for ``count`` elements: ``0-99%3``, the ``%`` only where it holds something back."""
+    indices = f"0-{count - 1}" if count > 1 else "0"
+    return f"{indices}%{at_once}" if at_once < count else indices
 
 
 def make_plan(n_items: int, split: SplitResources, *, max_array_size: int | None = None) -> Plan:
@@ -78,7 +79,7 @@ def make_plan(n_items: int, split: SplitResources, *, max_array_size: int | None
         items=n_items,
         bundle_size=split.bundle_size,
         concurrency=min([bundles, *_limits(split)]),
-        chunk_size=max_array_size or bundles,
+        chunk_size=-(-bundles // -(-bundles // (max_array_size or bundles))),  # arrays of nearly one size
     )
 
 

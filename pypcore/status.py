@@ -29,8 +29,8 @@ class Status:
 
     job: Job
     request: Request
-    items: list[Item]
-    states: list[State]
+    items: Sequence[Item]
+    states: Sequence[State]
     run: Run | None
     merge: Record | None
     sight: "Sight | None" = None  # of a run on SLURM that goes on
@@ -57,7 +57,7 @@ class Status:
         return "done" if self.counts[records.DONE] == len(self.items) and self.merge_state == "done" else "failed"
 
     @cached_property
-    def missing(self) -> list[Item]:
+    def missing(self) -> Sequence[Item]:
         """Items that another attempt may still finish."""
         return gaps(self.items, self.states)
 
@@ -139,20 +139,21 @@ class Status:
         }
 
 
-def read_status(job: Job) -> Status:
-    """Read a job's folder; only of a run on SLURM that goes on SLURM is asked, once."""
+def read_status(job: Job, *, glance: bool = False) -> Status:
+    """Read a job's folder; only of a run on SLURM that goes on SLURM is asked, once.
+
+    ``glance``: only to be shown, through the index of the records, which a job of a million items needs.
+    """
     run = job.last_run()
     if run is not None and run.slurm is not None and run.ended is None:
         from pypcore.slurm.watch import read_submitted
 
-        return read_submitted(job, run)
-    return fold_status(job, run)
+        return read_submitted(job, run, glance=glance)
+    return fold_status(job, run, glance=glance)
 
 
-def fold_status(job: Job, run: Run | None, sight: "Sight | None" = None) -> Status:
+def fold_status(job: Job, run: Run | None, sight: "Sight | None" = None, *, glance: bool = False) -> Status:
     """Fold what the folder holds; an attempt is running when its run, or SLURM in ``sight``, says so."""
-    request, items = job.request(), list(job.items())
-    known = list(read_records(job.records))
     prefix = f"{run.number:04d}-" if run and run.alive() else None
 
     def alive(attempt: str) -> bool:
@@ -160,6 +161,12 @@ def fold_status(job: Job, run: Run | None, sight: "Sight | None" = None) -> Stat
             return sight.runs_attempt(attempt, run.number)
         return prefix is not None and attempt.startswith(prefix)
 
+    if glance:
+        from pypcore.glance import read_glance
+
+        return read_glance(job, run, alive, sight)
+    request, items = job.request(), list(job.items())
+    known = list(read_records(job.records))
     states = fold(known, items, request.digest(), alive)
     return Status(job, request, items, states, run, last_merge(known), sight)
 

@@ -19,6 +19,7 @@ from pypcore.slurm.submit import (
     launch_for,
     merge_batch,
     split_batch,
+    tasks_at_once,
 )
 
 RUN = 0  # stands for the number that the run would get
@@ -59,7 +60,7 @@ def dry_run(job: Job, request: Request, order: Order, client: Client) -> Dry:
     launched = launch_for(job, request, order)
     groups = group_by_cause(job, launched)
     submission = Submission("pypcore", request.resources, order.site, order.consent)
-    submission.arrays = arrays_of(groups, cluster.limits.max_array_size)
+    submission.arrays = arrays_of(groups, cluster.limits.max_array_size, tasks_at_once(launched, groups))
     scripts = {}
     if not order.launch_here:
         scripts["Launch"] = launch_batch(job, request, submission, RUN).render()

@@ -32,7 +32,7 @@ from pypcore.worker import DISK_FULL, ItemCancelled, Worker, node_name
 
 MARGIN = 1.2  # an item is begun when what is left of the walltime is so many times what items took so far
 LATE_S = float(os.environ.get("PYPCORE_LATE", "30"))  # how long records of others may take to show on a shared disk
-LOOK_S = 2.0
+LOOK_S = 5.0
 
 
 class Ended(BaseException):

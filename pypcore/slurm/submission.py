@@ -22,9 +22,10 @@ PHASES = ("launch", "split", "merge")
 
 @dataclass
 class Array:
-    """One submitted array: its element i does line ``first + i`` of the list. ``id`` is None until it is submitted.
+    """One submitted array: its element i does line ``first + i`` of the list; at most ``held`` of them run at once.
 
-    ``resources`` are Split's, or more of them where a task needed more the last time; ``why`` says so.
+    ``resources`` are Split's, or more of them where a task needed more the last time; ``why`` says so. ``id`` is None
+    until it is submitted.
     """
 
     first: int
@@ -33,6 +34,7 @@ class Array:
     resources: SplitResources
     why: str = ""
     exclude: str = ""
+    held: int = 0
     id: int | None = None
 
 

@@ -5,6 +5,7 @@ elements are ended whatever becomes of them (``afterany``): Merge looks at the r
 """
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -16,9 +17,9 @@ from pypcore.job import Job, Run
 from pypcore.launch import Launched, check_disk, launch
 from pypcore.local import Consent, describe_plan, redo_refused
 from pypcore.merge import merge_is_current
-from pypcore.plan import Plan, make_plan
+from pypcore.plan import array_spec, make_plan
 from pypcore.products import remove_parts, write_text
-from pypcore.records import read_records
+from pypcore.records import Recorder, read_records
 from pypcore.request import Request
 from pypcore.resources import Resources
 from pypcore.slurm.client import Client
@@ -28,6 +29,7 @@ from pypcore.slurm.preflight import check
 from pypcore.slurm.script import Batch
 from pypcore.slurm.submission import PHASES, Array, Site, Submission, write_elements
 from pypcore.slurm.watch import settle_last
+from pypcore.usage import Clock
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,17 @@ def submit(job: Job, request: Request, order: Order, client: Client, argv: Seque
 
 def launch_as_job(job: Job, number: int, client: Client) -> None:
     """Do Launch inside SLURM: what ``submit`` left for it."""
-    run = job.read_run(number)
+    clock, run = Clock(), job.read_run(number)
     file = request_file(job, number)
     request = Request.from_toml(file.read_text(encoding="utf-8", errors="surrogateescape"), str(file))
     submission = Submission.of(run)
     order = Order(True, submission.site, submission.consent, submission.force, submission.discover)
     launched = launch_for(job, request, order)
     plan_and_submit(job, run, request, launched, read_cluster(client), client)
+    recorder = Recorder(job.records / f"{number:04d}-launch.jsonl")
+    record = {"event": "launch", "time": round(time.time(), 3), "outcome": "done", "message": ""}
+    recorder.append(record | clock.figures() | {"threads": submission.resources.launch.threads})
+    recorder.close()
 
 
 def plan_and_submit(job: Job, run: Run, request: Request, launched: Launched, cluster: Cluster, client: Client) -> None:
@@ -107,11 +113,12 @@ def plan_and_submit(job: Job, run: Run, request: Request, launched: Launched, cl
         job.write_run(run)
         return
     write_elements(job, run.number, (items for group in groups for items in group.elements))
-    submission.arrays = arrays_of(groups, cluster.limits.max_array_size)
-    throttled = launched.plan.concurrency < sum(array.count for array in submission.arrays)
-    for array, before in zip(submission.arrays, [None, *submission.arrays], strict=False):
-        # The limit of tasks at once holds over all arrays: one begins when the one before it has ended.
-        after = f"afterany:{before.id}" if throttled and before else ""
+    at_once = tasks_at_once(launched, groups)
+    submission.arrays = arrays_of(groups, cluster.limits.max_array_size, at_once)
+    lanes = lanes_of(submission.arrays, at_once)
+    for number, array in enumerate(submission.arrays):
+        # The limit of tasks at once is shared out to so many arrays; each further one begins when one has ended.
+        after = f"afterany:{submission.arrays[number - lanes].id}" if number >= lanes else ""
         batch = split_batch(job, request, submission, run.number, array, after)
         array.id = _send(job, run, f"split-{array.first}", batch, client, submission)
         submission.save(job, run)
@@ -136,18 +143,36 @@ def find_problems(resources: Resources, order: Order, cluster: Cluster, *, eleme
     return [str(problem) for problem in found]
 
 
-def arrays_of(groups: Sequence[Group], max_array_size: int) -> list[Array]:
-    """Cut each group into arrays that SLURM takes."""
+def arrays_of(groups: Sequence[Group], max_array_size: int, at_once: int) -> list[Array]:
+    """Cut each group into arrays that SLURM takes; those that run side by side share ``at_once``."""
     arrays, first = [], 0
     for group in groups:
         # Elements are counted as items in bundles of one: their own items are in the list.
-        split = replace(group.resources, bundle_size=1)
-        plan: Plan = make_plan(len(group.elements), split, max_array_size=max_array_size)
+        plan = make_plan(len(group.elements), replace(group.resources, bundle_size=1), max_array_size=max_array_size)
         for chunk in plan.chunks:
-            spec = plan.array_spec(chunk)
-            arrays.append(Array(first + chunk.first, chunk.count, spec, group.resources, group.why, group.exclude))
+            array = Array(first + chunk.first, chunk.count, "", group.resources, group.why, group.exclude)
+            array.held = min(plan.concurrency, at_once)
+            arrays.append(array)
         first += len(group.elements)
+    lanes = lanes_of(arrays, at_once)
+    share, more = divmod(at_once, lanes)
+    for number, array in enumerate(arrays):
+        array.held = min(array.held, share + (number % lanes < more))
+        array.spec = array_spec(array.count, array.held)
     return arrays
+
+
+def tasks_at_once(launched: Launched, groups: Sequence[Group]) -> int:
+    """Return how many elements may run at once: what the totals allow, or all."""
+    split = launched.request.resources.split
+    if split.total_threads or split.total_memory_limit:
+        return launched.plan.concurrency
+    return sum(len(group.elements) for group in groups)
+
+
+def lanes_of(arrays: Sequence[Array], at_once: int) -> int:
+    """Return how many arrays run side by side: all, unless fewer tasks may run at once than there are arrays."""
+    return max(1, min(len(arrays), at_once))
 
 
 def launch_batch(job: Job, request: Request, submission: Submission, number: int) -> Batch:

@@ -116,14 +116,12 @@ def look(job: Job, run: Run, client: Client) -> Sight:
     return sight
 
 
-def read_submitted(job: Job, run: Run) -> Status:
+def read_submitted(job: Job, run: Run, *, glance: bool = False) -> Status:
     """Read the status of a job whose run is SLURM's; end the run when SLURM has nothing left of it."""
-    client = Client(cluster=Submission.of(run).cluster)
-    sight = look(job, run, client)
-    status = fold_status(job, run, sight)
-    if settle(job, run, sight, status):
-        return fold_status(job, run)
-    return status
+    sight = look(job, run, Client(cluster=Submission.of(run).cluster))
+    if not sight.note and not sight.active() and settle(job, run, sight, fold_status(job, run, sight)):
+        return fold_status(job, run, glance=glance)
+    return fold_status(job, run, sight, glance=glance)
 
 
 def settle_last(job: Job) -> None:
@@ -134,9 +132,10 @@ def settle_last(job: Job) -> None:
 
 
 def settle(job: Job, run: Run, sight: Sight, status: Status) -> bool:
-    """End a run of which SLURM has nothing left; say whether that was so. What became of its items is recorded."""
-    if sight.note or sight.active():
-        return False
+    """End a run of which SLURM has nothing left, unless a record may be late; say whether it has ended.
+
+    What became of its items is recorded.
+    """
     if _late(job, run, sight, status):
         return False
     again = job.read_run(run.number)  # Merge may have ended it meanwhile

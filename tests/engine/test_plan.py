@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypcore.errors import UsageError
-from pypcore.plan import Chunk, make_plan
+from pypcore.plan import Chunk, array_spec, make_plan
 from pypcore.resources import SplitResources
 
 
 def test_threads_7_of_21_run_three_at_once():
     plan = make_plan(100, SplitResources(threads=7, total_threads=21))
     assert (plan.bundles, plan.concurrency) == (100, 3)
-    assert [plan.array_spec(chunk) for chunk in plan.chunks] == ["0-99%3"]
+    assert [array_spec(chunk.count, plan.concurrency) for chunk in plan.chunks] == ["0-99%3"]
 
 
 def test_a_total_below_one_task_is_refused_with_both_numbers_and_the_smallest_that_works():
@@ -57,7 +57,7 @@ def test_items_are_bundled_in_order_and_the_last_bundle_may_be_short(items, size
 def test_the_throttle_is_written_only_where_it_holds_something_back(threads, total, items, size, spec):
     plan = make_plan(items, SplitResources(threads=threads, total_threads=total, bundle_size=size))
     (chunk,) = plan.chunks
-    assert plan.array_spec(chunk) == spec
+    assert array_spec(chunk.count, plan.concurrency) == spec
 
 
 def test_the_tighter_of_threads_and_memory_decides():
@@ -67,8 +67,8 @@ def test_the_tighter_of_threads_and_memory_decides():
 
 def test_a_long_array_is_cut_into_chunks_that_count_from_0():
     plan = make_plan(53, SplitResources(threads=1, total_threads=12), max_array_size=21)
-    assert plan.chunks == (Chunk(0, 21), Chunk(21, 21), Chunk(42, 11))
-    assert [plan.array_spec(chunk) for chunk in plan.chunks] == ["0-20%12", "0-20%12", "0-10"]
+    assert plan.chunks == (Chunk(0, 18), Chunk(18, 18), Chunk(36, 17))
+    assert [array_spec(chunk.count, plan.concurrency) for chunk in plan.chunks] == ["0-17%12", "0-17%12", "0-16%12"]
 
 
 @pytest.mark.parametrize("items", [0, -1])
@@ -144,6 +144,6 @@ def test_what_holds_for_every_plan(items, threads, total_threads, memory, total_
     assert covered == list(range(plan.bundles))
     assert all(1 <= chunk.count <= (array or plan.bundles) for chunk in plan.chunks)
     for chunk in plan.chunks:
-        spec, _, throttle = plan.array_spec(chunk).partition("%")
+        spec, _, throttle = array_spec(chunk.count, plan.concurrency).partition("%")
         assert spec.split("-")[-1] == str(chunk.count - 1)
         assert throttle == (str(plan.concurrency) if plan.concurrency < chunk.count else "")

@@ -76,3 +76,13 @@ def test_a_record_made_with_other_parameters_does_not_count() -> None:
 def test_a_record_made_from_another_file_does_not_count() -> None:
     replaced = [Item(0, "m0", "/raw/m0.tif", "m0.tif", 11, 2)]
     assert fold([end(0, 1, "done")], replaced, "p")[0].outcome == "waiting"
+
+
+def test_an_end_is_found_after_its_begin_wherever_the_file_is_cut_into_blocks(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "a.jsonl")
+    recorder.append({"event": "attempt"})
+    for item in range(3000):
+        recorder.append({"event": "begin", "item": item})
+        recorder.append({"event": "end", "item": item})
+    recorder.close()
+    assert [r["event"] for r in read_records(tmp_path)] == ["attempt", *["end"] * 3000]

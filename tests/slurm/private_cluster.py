@@ -156,9 +156,10 @@ class PrivateCluster:
         self._daemons.pop(node).wait()
 
     def down(self, node: str) -> None:
-        """Set a node DOWN: its jobs end with NODE_FAIL, or are requeued, at once."""
-        done = self.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
-        assert not done.returncode, done.stderr
+        """Set a node DOWN: its jobs end with NODE_FAIL, or are requeued, at once. ``clean`` brings it back."""
+        for state in ("DOWN", "DRAIN"):  # its daemon lives: SLURM would soon take it back, but not while it drains
+            done = self.run("scontrol", "update", f"NodeName={node}", f"State={state}", "Reason=test")
+            assert not done.returncode, done.stderr
 
     # ---- how
 
@@ -237,7 +238,7 @@ class PrivateCluster:
             "SelectType": "select/cons_tres",
             "SelectTypeParameters": "CR_Core_Memory",
             "DefMemPerCPU": 100,
-            "SchedulerParameters": "batch_sched_delay=0,sched_interval=2,bf_interval=2",
+            "SchedulerParameters": "batch_sched_delay=0,sched_interval=1,bf_interval=1",
             "GresTypes": "gpu",
             "JobAcctGatherType": "jobacct_gather/linux",  # looks each second, and ends what uses too much memory
             "JobAcctGatherFrequency": "task=1",
