@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pypcore.slurm.template import read_site
 from rich.markup import escape
 
 from pypcore.cli.common import console, print_json
@@ -19,6 +18,7 @@ from pypcore.slurm.client import Client
 from pypcore.slurm.dry import dry_run
 from pypcore.slurm.submission import Submission
 from pypcore.slurm.submit import Order, submit
+from pypcore.slurm.template import read_site
 
 PLACEMENT_HELP = {
     "partition": "Partition, as sinfo names it.",
