@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
-    "patch_gradient": {"reference": "reference.gradient", "numba": "cpu.gradient"},
+    "patch_gradient": {"reference": "reference.gradient", "numba": "cpu.gradient", "cupy": "gpu.gradient"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
-    "warp_accumulate": {"reference": "reference.warp", "numba": "cpu.warp"},
+    "warp_accumulate": {"reference": "reference.warp", "numba": "cpu.warp", "cupy": "gpu.warp"},
 }
 
 

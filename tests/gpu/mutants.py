@@ -1,0 +1,56 @@
+"""Faults to put into the kernels, each one seen in real GPU code, and the engines of the emulator that must see it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import pypcore.kernels.gpu.module as loader
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """In the source ``source``, ``old`` becomes ``new``; ``kernel`` is wrong then."""
+
+    name: str
+    source: str
+    kernel: str
+    old: str
+    new: str
+    seen_by: tuple[str, ...] = ("fiber",)
+
+    def __str__(self) -> str:
+        return f"{self.source}-{self.name}"
+
+    def text(self) -> str:
+        """Return the source with the fault in it."""
+        text = (Path(loader.__file__).parent / f"{self.source}.cu").read_text()
+        assert text.count(self.old) >= 1, f"{self}: {self.old!r} is not in the source any more"
+        return text.replace(self.old, self.new, 1)
+
+
+_SYNC = "    __syncthreads();\n  }\n  if (threadIdx.x == 0) power"
+MUTANTS = [
+    Mutant("bound", "warp", "warp_accumulate", "if (j >= width || i >= m) return;", "if (i >= m) return;"),
+    Mutant("off-by-one", "warp", "warp_accumulate", "- 2 - top", "- 3 - top"),
+    Mutant("tap", "warp", "warp_accumulate", "t[5] = f2 * f2 * f;", "t[5] = f2 * f * f;"),
+    Mutant("overwritten", "warp", "warp_accumulate", "+ at] += weights", "+ at] = weights"),
+    Mutant("sign", "gradient", "patch_gradient", "r.x * u.y - r.y * u.x", "r.x * u.y + r.y * u.x"),
+    Mutant("conjugate", "gradient", "patch_gradient", "x.x * c - x.y * s", "x.x * c + x.y * s"),
+    Mutant("bound", "gradient", "patch_gradient", "if (k >= count) return;", "if (k >= count - 1) return;"),
+    Mutant("last-of-shell", "gradient", "patch_gradient", "k < shell_start[s + 1]", "k < shell_start[s + 1] - 1"),
+    Mutant("early-return", "gradient", "patch_gradient", "double sum = 0.0;",
+           "double sum = 0.0; if (threadIdx.x > 99) return;"),
+    Mutant("too-small", "gradient", "patch_gradient", "__shared__ double part[128]", "__shared__ double part[63]",
+           ("fiber", "asan")),
+    Mutant("no-barrier", "gradient", "patch_gradient", _SYNC, _SYNC.replace("    __syncthreads();\n", ""),
+           ("fiber", "tsan")),
+]  # fmt: skip
+
+
+def with_fault(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the loader read the source with the fault; the kernels are loaded anew for each order."""
+    read = loader.read_source
+    monkeypatch.setattr(
+        loader, "read_source", lambda source: mutant.text() if source == mutant.source else read(source)
+    )
