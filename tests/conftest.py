@@ -1,5 +1,6 @@
 """What holds for all tests: which may be skipped, and how long an example of hypothesis may take."""
 
+import importlib.util
 import os
 import shutil
 
@@ -16,6 +17,11 @@ PROGRAMS = {"relion": "relion_run_motioncorr", "slurm": "slurmctld"}  # marker -
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip tests of programs that are not installed; with PYPCORE_REQUIRE=relion,slurm (as in CI) refuse to."""
+    if importlib.util.find_spec("cupy") is None:
+        skip = pytest.mark.skip(reason="CuPy is not installed; pip install -e '.[cuda-check]'")
+        for item in items:
+            if item.get_closest_marker("cupy"):
+                item.add_marker(skip)
     required = os.environ.get("PYPCORE_REQUIRE", "").split(",")
     for marker, program in PROGRAMS.items():
         if shutil.which(program, path=os.environ.get("PATH", os.defpath) + SBIN):

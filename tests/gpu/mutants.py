@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 import pypcore.kernels.gpu.module as loader
+
+if TYPE_CHECKING:  # under a sanitizer every import counts
+    import pytest
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ MUTANTS = [
 ]  # fmt: skip
 
 
-def with_fault(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+def with_fault(mutant: Mutant, monkeypatch: "pytest.MonkeyPatch") -> None:
     """Make the loader read the source with the fault; the kernels are loaded anew for each order."""
     read = loader.read_source
     monkeypatch.setattr(

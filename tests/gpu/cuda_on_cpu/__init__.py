@@ -183,10 +183,12 @@ def sanitized(engine: str, arguments: Sequence[str], timeout: float = 300) -> "s
     environment = {
         **os.environ,
         "CUDA_ON_CPU": engine,
+        "PYTHONPATH": os.pathsep.join(str(HERE.parents[1] / folder) for folder in ("gpu", "kernels")),
         "LD_PRELOAD": os.path.realpath(path),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONMALLOC": "malloc",
+        "UBSAN_OPTIONS": "exitcode=66",
         "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0:exitcode=66",
         "TSAN_OPTIONS": "exitcode=66:halt_on_error=1:report_signal_unsafe=0",
     }
