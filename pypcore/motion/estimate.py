@@ -10,9 +10,10 @@ from pypcore.motion import coarse
 from pypcore.motion.field import MotionField
 from pypcore.motion.parallel import Threads
 from pypcore.motion.patches import DamageCurve, Patches, choose_patches
-from pypcore.motion.prior import Fit, Layout, Prior, Strengths, choose
+from pypcore.motion.prior import Fit, Layout, Prior, Strengths
 from pypcore.motion.settings import MotionSettings
 from pypcore.motion.small import SmallMovie, group_of
+from pypcore.motion.strengths import choose
 
 Array = NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def estimate(
 
 def _field(fit: Fit, at: Array, shape: tuple[int, int], pixel: float) -> MotionField:
     whole = fit.whole_at(at) / pixel
-    if not fit.prior.layout.local:
+    if not fit.local.size:
         grid_y, grid_x = np.zeros(1), np.zeros(1)
         local = np.zeros((len(at), 2, 1, 1))
     else:
