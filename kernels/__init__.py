@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
-    "patch_gradient": {"reference": "reference.gradient", "numba": "cpu.gradient"},
+    "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient"},
+    "patch_gradient": {"reference": "reference.gradient", "cython": "cpu.gradient"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
     "warp_accumulate": {"reference": "reference.warp", "numba": "cpu.warp"},
 }

@@ -9,6 +9,10 @@ all frames share.
 
 Windows overlap by half and their squares add up to one, so that no datum is counted twice: a patch counts
 for its step^2 pixels, and the information of all patches adds up to the whole frame's.
+
+Patches are cut and transformed once, at the whole small pixels of the first motion they are asked for; what
+moves afterwards is a phase factor. Their spectra are kept as 16-bit numbers. One that has moved by more than an
+eighth of its size since is cut again.
 """
 
 from collections.abc import Callable
@@ -19,6 +23,7 @@ from numpy.typing import NDArray
 
 from pypcore import kernels
 from pypcore.kernels import fft
+from pypcore.kernels.reference.gradient import packed_size
 from pypcore.motion.parallel import Threads
 from pypcore.motion.small import SmallMovie, fade
 from pypcore.motion.weights import damage
@@ -30,6 +35,7 @@ _BAND = 0.97  # of the small copy's Nyquist limit
 _SHELL = 1 / 424.0  # 1/Å
 _PATCH = 340.0  # Å from one patch to the next, where the user leaves it to us
 _MOST = 24  # patches along an axis, likewise
+_STALE = 1 / 8  # of a patch's size: moved so far since it was cut, it is cut again
 _LEVELS = (0.2, 4.0)  # a patch's signal power lies between these, in units of the mean
 
 
@@ -92,6 +98,9 @@ class Patches:
         self.k = np.arange(self._count.size, dtype=np.float64) * _SHELL  # 1/Å
         self._q = left(self.k)
         self._q2_sum = (self._q**2).sum(0)
+        self._packed = np.empty((len(self.centres), packed_size(self._runs, self.frames)), np.int16)
+        self._scales = np.empty((len(self.centres), self.frames), np.float32)
+        self._cut_at: list[NDArray[np.intp] | None] = [None] * len(self.centres)  # [T, 2], small px
 
     @property
     def frames(self) -> int:
@@ -144,17 +153,28 @@ class Patches:
         """Gradient [P, T, 2] per unbinned px and cross power [P, S] of every patch."""
         gradient = np.zeros_like(d)
         power = np.zeros((len(d), self.k.size))
-        q, v = self._q.astype(np.float32), gain.astype(np.float32)
-        kernel = kernels.get("patch_gradient", "numba")
+        v = gain.astype(np.float32)
+        kernel = kernels.get("patch_gradient", "cython")
+        axes = (self._runs, self._shell, self._ky, self._kx)
 
         def one(p: int) -> None:
-            whole = np.rint(d[p] / self._small.step).astype(int)
-            spectra = fft.rfft2(self._cut(p, whole))
-            rest = d[p] - whole * self._small.step
-            kernel(spectra, self._runs, self._shell, self._ky, self._kx, rest, q, v[p], gradient[p], power[p])
+            rest = d[p] - self._spectra(p, d[p]) * self._small.step
+            kernel(self._packed[p], self._scales[p], *axes, rest, v[p], gradient[p], power[p])
 
         self._threads.run(one, range(len(d)))
         return gradient, power
+
+    def _spectra(self, p: int, d: Array) -> NDArray[np.intp]:
+        """Have the spectra of patch ``p`` packed; return where it was cut [T, 2], small px."""
+        place, now = self._cut_at[p], d / self._small.step
+        if place is None or (np.abs(now - place) > np.array(self.box) * _STALE).any():
+            place = np.rint(now).astype(int)
+            spectra = fft.rfft2(self._cut(p, place))
+            q = self._q.astype(np.float32)
+            pack = kernels.get("pack_spectra", "cython")
+            pack(spectra, self._runs, self._shell, q, self._packed[p], self._scales[p])
+            self._cut_at[p] = place
+        return place
 
     def _cut(self, p: int, whole: NDArray[np.intp]) -> NDArray[np.float32]:
         """The windowed patch of every frame, moved by whole small pixels."""

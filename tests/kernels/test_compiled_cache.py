@@ -12,7 +12,7 @@ import time
 import numpy as np
 from pypcore import kernels
 warp = kernels.get("warp_accumulate", "numba")
-kernels.get("patch_gradient", "numba")
+kernels.get("patch_gradient", "cython")
 one = np.ones((3, 3), np.float32)
 out = np.zeros((1, 20, 20), np.float32)
 warp(np.ones((40, 40), np.float32), -10, 10, 0 * one, 0 * one, 32, np.ones(1, np.float32), 0, out)
