@@ -209,12 +209,12 @@ def _figures(found: Estimate, frames: Frames, used: range, settings: MotionSetti
         "mean_counts": frames.mean,
         "hot_pixels": len(frames.hot_pixels),
         "bad_pixels": frames.bad_pixels,
-        "peak_height": found.peak_height,
-        "patches": list(found.patches),
+        "peak_height": found.start.height,
+        "patches": list(found.numbers),
         "rounds": found.rounds,
     }
     if found.strengths is not None:
         figures["motion_error"] = float(np.sqrt((found.error**2).mean()))
         figures["motion_error_per_frame"] = [float(e) for e in found.error]
-        figures["strengths"] = asdict(found.strengths)
+        figures["strengths"] = {**asdict(found.strengths), "steps": list(found.strengths.steps)}
     return figures
