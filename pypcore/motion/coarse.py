@@ -63,7 +63,7 @@ def align(small: SmallMovie, pixel_size: float, left: Array, threads: Threads) -
             return none
     middles = _middles(count, group)
     sure = heights >= SIGNIFICANT
-    d = np.stack([_between(middles[sure], found[sure, axis], np.arange(count)) for axis in (0, 1)], 1)
+    d = np.stack([np.interp(np.arange(count), middles[sure], found[sure, axis]) for axis in (0, 1)], 1)
     if group == 1:
         d[sure] = found[sure]
     quality = spectra.quality(np.exp(-((k * _LOW_PASSES[-1]) ** 2)), d, left) if group == 1 else np.ones(count)
@@ -89,11 +89,6 @@ def _middles(count: int, group: int) -> Array:
     return (starts + ends - 1) / 2
 
 
-def _between(at: Array, values: Array, wanted: Array) -> Array:
-    """Interpolate linearly; beyond the ends, go on at rest."""
-    return np.interp(wanted, at, values)
-
-
 class _Spectra:
     """Transforms [T, y, x] of reduced frames, band-passed; displacements are in their pixels here."""
 
@@ -109,7 +104,7 @@ class _Spectra:
         return _Spectra(np.add.reduceat(self.data, edges, axis=0), self.shape, self.threads)
 
     def pattern(self) -> float:
-        """Cross power at zero shift on the axes of the spectrum, over that beside them or the noise: about 1 or less."""
+        """Cross power at zero shift on the axes of the spectrum, over that beside them or the noise: 1 or less."""
         own = (np.abs(self.data) ** 2).sum(0)
         power = np.abs(self.data.sum(0)) ** 2 - own
         # Not near the origin, where power falls steeply and "beside" is farther out than "on".

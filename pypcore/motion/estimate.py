@@ -24,6 +24,7 @@ _LEAP = 3.0  # unbinned px a round may move anything
 _NODES = 25  # of the field's grid along the longer side
 _CHECKED = 5  # points along each axis at which the posterior error is evaluated
 _SHARED = np.array([1 / 25.0])  # 1/Å: where most of what whole frames share is
+_FINE = np.array([1 / 4.0])  # 1/Å
 _BELIEVED = 8.0  # log evidence for a motion, where no correlation peak stands for it
 
 
@@ -43,6 +44,7 @@ class Estimate:
 
     field: MotionField
     error: Array  # [T], posterior rms of the 2-D motion about its time mean, Å; NaN where nothing was found
+    spread: Array  # [T], posterior rms an axis about the mean weighted by what frames carry at 4 Å, Å; 0 likewise
     start: coarse.Start
     poor: NDArray[np.bool_]  # [T]: frames with too little signal in common with the others
     amplitude: Array  # [T]: what each frame was taken to count for, 1 but for poor ones
@@ -103,10 +105,14 @@ def estimate(
         d = d + step
         if done > max(_CHOOSE) + 1 and np.abs(step).max() < _CLOSE:
             break
+    points = _points(shape)
+    damaging = at_frames + settings.pre_dose if settings.dose else None
+    carried = DamageCurve(damaging, 1, settings.voltage, amplitude[groups])(_FINE)[:, 0] ** 2
     at_rest = Prior(layout, replace(strengths, local=0.0)).solve(data, d * pixel).evidence
     found = Estimate(
         field=_field(fit, at_frames, shape, pixel),
-        error=fit.error(at_frames, _points(shape)),
+        error=fit.error(at_frames, points),
+        spread=fit.error(at_frames, points, carried) / np.sqrt(2),
         start=start,
         poor=poor[groups],
         amplitude=amplitude[groups],
@@ -119,9 +125,17 @@ def estimate(
     )
     if start.group == 0 and fit.evidence < _BELIEVED:
         log.warning("no frame correlates with the others (peak %.1f sd): taken as not moving", start.height)
-        still = MotionField(np.zeros((len(used), 2)), np.zeros((len(used), 2, 1, 1)), np.zeros(1), np.zeros(1), shape)
-        return replace(found, field=still, error=np.full(len(used), np.nan), strengths=None, evidence=0.0,
-                       local_evidence=0.0, patches=None)  # fmt: skip
+        count = len(used)
+        return replace(
+            found,
+            field=MotionField(np.zeros((count, 2)), np.zeros((count, 2, 1, 1)), np.zeros(1), np.zeros(1), shape),
+            error=np.full(count, np.nan),
+            spread=np.zeros(count),
+            strengths=None,
+            evidence=0.0,
+            local_evidence=0.0,
+            patches=None,
+        )
     _tell_fit(found, layout.local, at_frames, settings.first, log)
     return found
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pypcore import kernels
 from pypcore.kernels import fft
@@ -202,15 +202,13 @@ class Patches:
 class DamageCurve:
     """q_t(k): what is left of the signal in each group of frames, times sqrt(frames in it)."""
 
-    def __init__(
-        self, exposures: Array | None, sizes: NDArray[np.intp], voltage: float, quality: Array | None = None
-    ) -> None:
+    def __init__(self, exposures: Array | None, sizes: ArrayLike, voltage: float, quality: Array | None = None) -> None:
         """``exposures`` [T] at mid-group in e-/Å²; None where unknown: no damage is assumed.
 
         ``quality`` [T] is the share of its signal that a group has besides: 1 where not given.
         """
         self._exposures, self._voltage = exposures, voltage
-        self._amplitude = np.sqrt(sizes) * (1 if quality is None else quality)
+        self._amplitude = np.sqrt(np.asarray(sizes)) * (np.ones(1) if quality is None else quality)
 
     def __call__(self, k: Array) -> Array:
         """Return q [T, K] at ``k`` (1/Å)."""

@@ -70,10 +70,14 @@ class Fit:
         time, space = self.prior.time_basis(exposures), self.prior.space_basis(points)
         return np.einsum("tb,bsc,ns->ntc", time, self.local, space, optimize=True)
 
-    def error(self, exposures: Array, points: Array) -> Array:
-        """Return the posterior rms error [T] of the 2-D motion in Å, about its time mean, averaged over points."""
+    def error(self, exposures: Array, points: Array, weights: Array | None = None) -> Array:
+        """Return the posterior rms error [T] of the 2-D motion in Å, averaged over points.
+
+        It is the error about the motion's mean over time, in which frames count by ``weights`` [T], if given.
+        """
         whole, time = self.prior.whole_basis(exposures), self.prior.time_basis(exposures)
-        whole, time = whole - whole.mean(0), time - time.mean(0)
+        share = np.ones(len(exposures)) if weights is None else weights
+        whole, time = (basis - share @ basis / share.sum() for basis in (whole, time))
         variance = np.zeros(len(exposures))
         for space in self.prior.space_basis(points):
             basis = np.hstack([whole, np.kron(time, space[None])])

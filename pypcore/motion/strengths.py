@@ -78,7 +78,7 @@ def _search(layout: Layout, start: Strengths, data: Evidence, d: Array) -> Fit:
         return best
     for name, values in _LOCAL.items():
         for value in values:
-            strengths = replace(best.prior.strengths, **{name: value})
+            strengths = replace(best.prior.strengths, **{name: value})  # type: ignore[arg-type]
             if strengths != best.prior.strengths:
                 fit = Prior(layout, strengths).solve(data, d)
                 best = max(best, fit, key=_belief)
@@ -95,7 +95,7 @@ def _whole_frame(fit: Fit, data: Evidence, d: Array) -> Fit:
     for _ in range(2):
         for name, values in _WHOLE.items():
             for value in values:
-                trial = replace(strengths, **{name: value})
+                trial = replace(strengths, **{name: value})  # type: ignore[arg-type]
                 belief = whole.evidence(trial) - doubt(trial)
                 if belief > best:
                     strengths, best = trial, belief

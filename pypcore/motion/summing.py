@@ -16,6 +16,7 @@ from pypcore import kernels
 from pypcore.kernels import fft
 from pypcore.motion.field import MotionField
 from pypcore.motion.frames import Frame, Frames
+from pypcore.motion.magnification import Stretched
 from pypcore.motion.parallel import Threads
 
 Array = NDArray[np.float64]
@@ -32,7 +33,7 @@ _REACH = 3  # pixels the spline looks to either side
 class Warp:
     """The motion of every frame, at the nodes that the kernel wants."""
 
-    def __init__(self, field: MotionField) -> None:
+    def __init__(self, field: MotionField | Stretched) -> None:
         """Sample the field."""
         self.height, self.width = field.shape
         ys = np.arange(-(-self.height // _CELL) + 1) * _CELL
