@@ -30,6 +30,8 @@ def extension(name: str, *headers: str) -> Extension:
 extensions = [
     extension("gradient", "gradient.h"),
     extension("nibbles"),
+    extension("shrink", "raw.h", "shrink.h"),
+    extension("warp", "raw.h", "warp.h"),
 ]
 
 setup(

@@ -13,8 +13,9 @@ from typing import Any
 _REGISTRY: dict[str, dict[str, str]] = {
     "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient"},
     "patch_gradient": {"reference": "reference.gradient", "cython": "cpu.gradient"},
+    "shrink_frame": {"reference": "reference.shrink", "cython": "cpu.shrink"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
-    "warp_accumulate": {"reference": "reference.warp", "numba": "cpu.warp"},
+    "warp_accumulate": {"reference": "reference.warp", "cython": "cpu.warp"},
 }
 
 

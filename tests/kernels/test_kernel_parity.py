@@ -8,19 +8,26 @@ import pytest
 
 from pypcore import kernels
 from pypcore.kernels.reference.gradient import packed_size
+from pypcore.kernels.reference.warp import CELL, UNIT
 
 Case = tuple[list[Any], list[int]]  # arguments, and which of them are written
 
 
 def warp_case(rng: np.random.Generator, size: int) -> Case:
-    height, width, pad, cell = size, 3 * size + 5, 20, 32
-    rows = rng.normal(size=(height + 40, width + 2 * pad)).astype(np.float32)
-    nodes = (height // cell + 3, width // cell + 3)
-    dy, dx = (3 * rng.normal(size=nodes).astype(np.float32) for _ in range(2))
-    dy[0], dx[0] = 0.0, 1.0  # whole pixels
-    weights = np.array([1.0, 0.0, -0.4], np.float32)
-    out = rng.normal(size=(3, height, width)).astype(np.float32)
-    return [rows, -17, pad, dy, dx, cell, weights, 3, out], [8]
+    height, width, first, sums = size + 9, 5 * size + 3, 3, 3
+    types = [np.uint8, np.int8, np.uint16, np.int16, np.float32]
+    frames = [rng.integers(0, 9, (height, width)).astype(kind) for kind in types]
+    cells = (-(-size // CELL), -(-width // CELL))
+    shifts = (rng.normal(size=(5, 2, *cells)) * 3 * UNIT).astype(np.int32)
+    shifts[0] = np.array([0, UNIT])[:, None, None]  # whole pixels
+    shifts[1, 1] += 70 * UNIT  # beyond the edge, and the offset far from it
+    shifts[2, 0] -= 3 * height * UNIT  # so far that mirrors are seen in mirrors
+    offsets = rng.integers(-20, 60, 5).astype(np.int32)
+    weights = rng.normal(size=(5, sums)).astype(np.float32)
+    weights[3] = 0
+    gain = rng.random((height, width), np.float32) if size != 37 else None
+    out = rng.normal(size=(sums, size, width)).astype(np.float32)
+    return [frames, gain, shifts, offsets, weights, first, out], [6]
 
 
 def _patch(rng: np.random.Generator, size: int) -> dict[str, Any]:
@@ -62,9 +69,20 @@ def nibbles_case(rng: np.random.Generator, size: int) -> Case:
     return [rng.integers(0, 256, (size, (width + 1) // 2)).astype(np.uint8), width], []
 
 
+def shrink_case(rng: np.random.Generator, size: int) -> Case:
+    step = {8: 1, 37: 3, 64: 4}[size]
+    height, width = 5 * size + 2, 11 * size + 7
+    frame = rng.integers(0, 9, (height, width)).astype(np.uint16 if size == 37 else np.uint8)
+    gain = rng.random((height, width), np.float32) if size != 37 else None
+    out = rng.normal(size=(height // step, width // step + 3)).astype(np.float32)[:, :-3]  # rows of a wider image
+    taps = rng.random(10 * step + step % 2 if step > 1 else 1).astype(np.float32)
+    return [frame, gain, 1.5, taps, step, out], [5]
+
+
 CASES: dict[str, Callable[[np.random.Generator, int], Case]] = {
     "pack_spectra": pack_case,
     "patch_gradient": gradient_case,
+    "shrink_frame": shrink_case,
     "unpack_nibbles": nibbles_case,
     "warp_accumulate": warp_case,
 }
