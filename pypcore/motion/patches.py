@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pypcore import kernels
 from pypcore.kernels import fft
@@ -36,7 +36,8 @@ _SHELL = 1 / 424.0  # 1/Å
 _PATCH = 340.0  # Å from one patch to the next, where the user leaves it to us
 _MOST = 24  # patches along an axis, likewise
 _STALE = 1 / 8  # of a patch's size: moved so far since it was cut, it is cut again
-_LEVELS = (0.2, 4.0)  # a patch's signal power lies between these, in units of the mean
+_LEVELS = (0.05, 50.0)  # a patch's signal power lies between these, in units of the mean
+_AXIS = 1  # coefficients beside each axis of a patch's spectrum that rows and columns of the detector reach
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,13 @@ class Patches:
         pixel_size: float,
         left: Callable[[Array], Array],
         threads: Threads,
+        *,
+        axes: bool = True,
     ) -> None:
-        """Lay out the patches; ``left(k)`` is q [T, K], the signal each frame has left at ``k`` [K] (1/Å)."""
+        """Lay out the patches; ``left(k)`` is q [T, K], the signal each frame has left at ``k`` [K] (1/Å).
+
+        ``axes`` false leaves out what lies on the axes of the spectrum, where rows and columns of the detector show.
+        """
         self._small, self._threads, self._pixel_size = small, threads, pixel_size
         self._y, self._x = _axis(small.extent[0], numbers[1]), _axis(small.extent[1], numbers[0])
         self.box = (self._y.size, self._x.size)
@@ -89,6 +95,8 @@ class Patches:
         ky, kx = (f / (small.step * pixel_size) for f in fft.frequencies(self.box))
         k = np.hypot(ky, kx)
         kept = (k >= 1 / _COARSEST) & (k <= _BAND / (2 * small.step * pixel_size)) & ((kx > 0) | (ky > 0))
+        if not axes:
+            kept &= (np.abs(ky) > (_AXIS + 0.5) * ky[1, 0]) & (kx > (_AXIS + 0.5) * kx[0, 1])
         # In every row what is kept is one stretch of columns.
         rows = np.flatnonzero(kept.any(1))
         self._runs = np.stack([rows, kept[rows].argmax(1), kept[rows].sum(1)], 1).astype(np.int32)
@@ -117,7 +125,7 @@ class Patches:
         gain = signal.level[:, None] * signal.spectrum
         gradient, power = self._sweep(d, gain / (1 + gain * self._q2_sum))
         base = self._fisher(signal.spectrum)
-        levels = np.linspace(*_LEVELS, 24)
+        levels = np.geomspace(*_LEVELS, 32)
         size = np.trace(base)
         relative = [np.trace(self._fisher(signal.spectrum * level)) / size if size > 0 else 1.0 for level in levels]
         return Evidence(
@@ -194,13 +202,17 @@ class Patches:
 class DamageCurve:
     """q_t(k): what is left of the signal in each group of frames, times sqrt(frames in it)."""
 
-    def __init__(self, exposures: Array | None, sizes: NDArray[np.intp], voltage: float) -> None:
-        """``exposures`` [T] at mid-group in e-/Å²; None where unknown: no damage is assumed."""
-        self._exposures, self._sizes, self._voltage = exposures, sizes, voltage
+    def __init__(self, exposures: Array | None, sizes: ArrayLike, voltage: float, quality: Array | None = None) -> None:
+        """``exposures`` [T] at mid-group in e-/Å²; None where unknown: no damage is assumed.
+
+        ``quality`` [T] is the share of its signal that a group has besides: 1 where not given.
+        """
+        self._exposures, self._voltage = exposures, voltage
+        self._amplitude = np.sqrt(np.asarray(sizes)) * (np.ones(1) if quality is None else quality)
 
     def __call__(self, k: Array) -> Array:
         """Return q [T, K] at ``k`` (1/Å)."""
-        amplitude = np.sqrt(self._sizes)[:, None]
+        amplitude = self._amplitude[:, None]
         if self._exposures is None:
             return np.repeat(amplitude, k.size, 1)
         return amplitude * damage(self._exposures, k, self._voltage)

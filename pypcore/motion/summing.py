@@ -20,6 +20,7 @@ from pypcore.kernels import fft
 from pypcore.kernels.reference.warp import CELL, UNIT
 from pypcore.motion.field import MotionField
 from pypcore.motion.frames import Frames, Raw
+from pypcore.motion.magnification import Stretched
 from pypcore.motion.parallel import Threads
 
 Array = NDArray[np.float64]
@@ -34,7 +35,7 @@ _MARGIN = 16  # pixels of mirrored padding at least: the inverse of the spline d
 class Warp:
     """The motion of every frame, in the cells that the kernel wants."""
 
-    def __init__(self, field: MotionField) -> None:
+    def __init__(self, field: MotionField | Stretched) -> None:
         """Sample the field."""
         self.height, self.width = field.shape
         ys, xs = (np.minimum(np.arange(0, n, CELL) + (CELL - 1) / 2, n - 1) for n in field.shape)

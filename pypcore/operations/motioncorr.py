@@ -192,7 +192,7 @@ def _settings(params: MotionCorrParameters, pixel_size: float) -> MotionSettings
     from pypcore.motion import MotionSettings
 
     # Without dose weighting the voltage decides nothing: what MotionSettings then takes for it is of no matter.
-    voltage = {} if params.voltage is None else {"voltage": params.voltage}
+    voltage = 300.0 if params.voltage is None else params.voltage
     return MotionSettings(
         pixel_size=pixel_size,
         dose=params.frame_dose or 0.0,
@@ -206,5 +206,7 @@ def _settings(params: MotionCorrParameters, pixel_size: float) -> MotionSettings
         save_unweighted=params.save_unweighted,
         even_odd=params.even_odd,
         power_spectrum=params.save_ps,
-        **voltage,
+        voltage=voltage,
+        weights=params.weights,
+        magnification=params.magnification,
     )

@@ -71,6 +71,29 @@ class MotionCorrParameters(operation.Parameters):
     dose_weighting: bool = Field(
         True, description="Weight frames by what the dose left of the specimen; needs dose and voltage"
     )
+    weights: Literal["plain", "blur-aware"] = Field(
+        "blur-aware",
+        description="Dose weights by the damage alone, as RELION's (plain), or also by how blurred each frame is, from "
+        "its own motion and how well that is known (blur-aware)",
+    )
+    mag_major: float = Field(
+        1.0,
+        ge=0.9,
+        le=1.1,
+        description="Anisotropic magnification: stretch the micrograph by this factor along the major axis",
+    )
+    mag_minor: float = Field(1.0, ge=0.9, le=1.1, description="Likewise across the major axis")
+    mag_angle: float = Field(
+        0.0,
+        ge=-360,
+        le=360,
+        description="Angle of the major axis from the x axis towards y, degrees (MotionCor2's -Mag)",
+    )
+    write_model: Literal["relion", "full"] = Field(
+        "relion",
+        description="Write the motion in RELION's form, or besides it the field in full with its errors "
+        "(NAME_field.star)",
+    )
     even_odd: bool = Field(False, description="Also write the sums of the even and of the odd frames, for denoising")
     save_unweighted: bool = Field(False, description="Also write the sum without dose weighting")
     save_ps: bool = Field(False, description="Also write a power spectrum, 512 x 512, for CTF estimation")
@@ -100,6 +123,13 @@ class MotionCorrParameters(operation.Parameters):
         if self.eer_frame_dose and (self.dose is None or self.eer_frame_dose > self.dose):
             raise ValueError("eer_frame_dose needs a dose (of a fraction) that is no less; give --dose")
         return self
+
+    @property
+    def magnification(self) -> tuple[float, float, float] | None:
+        """Return the stretch along and across the major axis and its angle; None where there is none."""
+        if self.mag_major == self.mag_minor == 1:
+            return None
+        return self.mag_major, self.mag_minor, self.mag_angle
 
     @property
     def frames_per_fraction(self) -> int | None:
