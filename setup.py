@@ -13,7 +13,7 @@ def packages_under(folder: str, name: str) -> list[str]:
     return [name, *(f"{name}.{sub}" for sub in find_packages(folder))]
 
 
-HEADERS = ["kernels/cpu/wide.h"]
+HEADERS = ["kernels/cpu/wide.h", "kernels/cpu/frames.pxi"]
 
 
 def extension(name: str, *headers: str) -> Extension:
@@ -32,6 +32,7 @@ extensions = [
     extension("lzw", "lzw.h"),
     extension("nibbles"),
     extension("shrink", "raw.h", "shrink.h"),
+    extension("sums", "raw.h", "sums.h"),
     extension("warp", "raw.h", "warp.h"),
 ]
 

@@ -15,6 +15,7 @@ _REGISTRY: dict[str, dict[str, str]] = {
     "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient"},
     "patch_gradient": {"reference": "reference.gradient", "cython": "cpu.gradient"},
     "shrink_frame": {"reference": "reference.shrink", "cython": "cpu.shrink"},
+    "sum_frames": {"reference": "reference.sums", "cython": "cpu.sums"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
     "warp_accumulate": {"reference": "reference.warp", "cython": "cpu.warp"},
 }

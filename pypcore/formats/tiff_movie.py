@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
 from pypcore.errors import InputError
-from pypcore.formats.movie_base import COPY_AGAIN, Array, Movie, open_file, plausible_pixel_size, read_at
+from pypcore.formats.movie_base import COPY_AGAIN, Array, Movie, Scratch, open_file, plausible_pixel_size, read_into
 
 COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32946: "deflate"}
 _ANGSTROM_PER_UNIT = {2: 2.54e8, 3: 1e8}  # TIFF's resolution units: inch, cm
+
+_scratch = Scratch()
 
 
 class TiffMovie(Movie):
@@ -110,13 +113,14 @@ def decode_page(page: tifffile.TiffPage, descriptor: int, path: Path, *, reverse
     if not own_lzw:
         image[...] = 0  # strips may be left out
     for index, (offset, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
-        data = read_at(descriptor, count, offset, path)
+        data = _scratch.bytes("read", count)
+        read_into(descriptor, data.data, offset, path)
         try:
             if own_lzw and not _is_old_lzw(data):
                 first = index * page.rowsperstrip
                 _decode_lzw(data, rows_of_file[first : first + page.rowsperstrip], page.parent.byteorder)
                 continue
-            strip, (_, _, y, x, _), (_, rows, columns, _) = page.decode(bytes(data), index)
+            strip, (_, _, y, x, _), (_, rows, columns, _) = page.decode(data.tobytes(), index)
         except (RuntimeError, ValueError, IndexError) as error:  # imagecodecs' own errors are RuntimeErrors
             raise InputError(f"{path}: damaged data in frame {page.index + 1} ({error}); {COPY_AGAIN}") from error
         if strip is not None:
@@ -139,19 +143,19 @@ def _is_plain_lzw(page: tifffile.TiffPage, pixel_bytes: int) -> bool:
     )
 
 
-def _is_old_lzw(data: bytearray) -> bool:
+def _is_old_lzw(data: npt.NDArray[np.uint8]) -> bool:
     """Say whether LZW data have the bit order from before TIFF 6.0 (imagecodecs knows it)."""
-    return len(data) > 1 and data[0] == 0 and data[1] & 1 == 1
+    return bool(data.size > 1 and data[0] == 0 and data[1] & 1 == 1)
 
 
-def _decode_lzw(data: bytearray, rows: Array, order: Literal["<", ">"]) -> None:
+def _decode_lzw(data: npt.NDArray[np.uint8], rows: Array, order: Literal["<", ">"]) -> None:
     from pypcore.kernels.cpu.lzw import lzw_decode
 
-    strip = np.empty(rows.shape, rows.dtype.newbyteorder(order))
-    found = lzw_decode(data, strip.view(np.uint8).reshape(-1))
-    if found < strip.nbytes:
-        raise ValueError(f"LZW data of {found} bytes where {strip.nbytes} should be")
-    rows[...] = strip
+    strip = _scratch.bytes("strip", rows.nbytes)
+    found = lzw_decode(data, strip)
+    if found < strip.size:
+        raise ValueError(f"LZW data of {found} bytes where {strip.size} should be")
+    rows[...] = strip.view(rows.dtype.newbyteorder(order)).reshape(rows.shape)
 
 
 def _pixel_size(page: tifffile.TiffPage) -> float | None:

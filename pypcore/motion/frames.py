@@ -7,12 +7,14 @@ of their reciprocals, so that the pixel's expected count is theirs).
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from pypcore import kernels
 from pypcore.errors import InputError
 from pypcore.motion.defects import Replacement, find_hot
 from pypcore.motion.parallel import Threads
@@ -20,6 +22,7 @@ from pypcore.motion.parallel import Threads
 Image = NDArray[np.float32]
 Raw = NDArray[np.generic]
 
+_ROWS = 64  # summed by one thread at a time
 KERNEL_TYPES = "bBhHf"  # what kernels read as it is: 8 and 16 bit whole numbers, float32; others become float32
 
 
@@ -63,10 +66,11 @@ class Frames:
         self._ahead = ahead
         self._kept: list[Raw] | None = [] if keep else None
         total = np.zeros((self.height, self.width), np.float32)
-        for raw in threads.map(self._read, range(self.count)):
-            np.add(total, raw, out=total, casting="unsafe")  # in order: the sum of floats depends on it
+        for span in self._spans():
+            raw = list(threads.map(self._read, span))
+            threads.run(partial(_add, raw, total), range(0, self.height, _ROWS))
             if self._kept is not None:
-                self._kept.append(raw)
+                self._kept = raw
         if gain is not None:
             total *= gain
         bad = np.zeros(total.shape, bool) if defects is None else defects.copy()
@@ -110,6 +114,14 @@ class Frames:
         if self._kept is not None:
             yield list(enumerate(self._kept))
             return
-        for start in range(0, self.count, self._ahead):
-            span = range(start, min(start + self._ahead, self.count))
+        for span in self._spans():
             yield list(zip(span, self._threads.map(self._repair, span), strict=True))
+
+    def _spans(self) -> list[range]:
+        size = self.count if self._kept is not None else self._ahead
+        return [range(low, min(low + size, self.count)) for low in range(0, self.count, size)]
+
+
+def _add(raw: list[Raw], total: Image, low: int) -> None:
+    """Add a band of rows of every frame, in order: the sum of floats depends on it."""
+    kernels.get("sum_frames", "cython")([frame[low : low + _ROWS] for frame in raw], total[low : low + _ROWS])

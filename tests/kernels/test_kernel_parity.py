@@ -83,11 +83,18 @@ def lzw_case(rng: np.random.Generator, size: int) -> Case:
     return [imagecodecs.lzw_encode(counts), np.zeros(counts.size, np.uint8)], [1]
 
 
+def sum_case(rng: np.random.Generator, size: int) -> Case:
+    kinds = [np.uint8, np.int8, np.uint16, np.int16, np.float32]
+    frames = [rng.integers(0, 99, (size, 70)).astype(kind) for kind in kinds]
+    return [frames, rng.random((size, 70), np.float32)], [1]
+
+
 CASES: dict[str, Callable[[np.random.Generator, int], Case]] = {
     "lzw_decode": lzw_case,
     "pack_spectra": pack_case,
     "patch_gradient": gradient_case,
     "shrink_frame": shrink_case,
+    "sum_frames": sum_case,
     "unpack_nibbles": nibbles_case,
     "warp_accumulate": warp_case,
 }
