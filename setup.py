@@ -29,6 +29,7 @@ def extension(name: str, *headers: str) -> Extension:
 
 extensions = [
     extension("gradient", "gradient.h"),
+    extension("lzw", "lzw.h"),
     extension("nibbles"),
     extension("shrink", "raw.h", "shrink.h"),
     extension("warp", "raw.h", "warp.h"),

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
+    "lzw_decode": {"reference": "reference.lzw", "cython": "cpu.lzw"},
     "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient"},
     "patch_gradient": {"reference": "reference.gradient", "cython": "cpu.gradient"},
     "shrink_frame": {"reference": "reference.shrink", "cython": "cpu.shrink"},

@@ -1,47 +1,50 @@
 /* The innermost loops of gradient.pyx. Defined by kernels/reference/gradient.py, where the layout stands. */
-#include <math.h>
 #include "wide.h"
 
-/* Largest modulus of the parts of q x over the runs of one frame. */
+/* Frame t of T into its place in every run: q x, so scaled that its largest part is 32767; return the scale.
+ * product: room for 2 floats a coefficient. */
 WIDE_CLONES
-static float largest_part(const float *spectrum, long columns, const int32_t *runs, long n_runs, const int32_t *shell,
-                          const float *damage)
+static float pack_frame(const float *restrict spectrum, long columns, const int32_t *runs, long n_runs,
+                        const float *restrict q, float *restrict product, long t, long n_frames,
+                        int16_t *restrict packed)
 {
-    float largest = 0;
+    const float magic = 12582912.0f; /* 3 * 2^22: a number of up to 2^22 added to it is rounded to a whole one */
+    int32_t largest = 0;
     long k = 0;
     for (long r = 0; r < n_runs; r++) {
         const float *x = spectrum + 2 * (runs[3 * r] * columns + runs[3 * r + 1]);
         long count = runs[3 * r + 2];
         for (long j = 0; j < count; j++) {
-            float q = damage[shell[k + j]];
-            float a = fabsf(q * x[2 * j]), b = fabsf(q * x[2 * j + 1]);
-            a = a > b ? a : b;
-            largest = a > largest ? a : largest;
+            product[2 * (k + j)] = q[k + j] * x[2 * j];
+            product[2 * (k + j) + 1] = q[k + j] * x[2 * j + 1];
         }
         k += count;
     }
-    return largest;
-}
-
-/* Frame t of T: q x * inverse, rounded, into its place in every run. */
-WIDE_CLONES
-static void pack_frame(const float *spectrum, long columns, const int32_t *runs, long n_runs, const int32_t *shell,
-                       const float *damage, float inverse, long t, long n_frames, int16_t *packed)
-{
-    long k = 0;
+    for (long j = 0; j < 2 * k; j++) { /* without their sign, floats are in the order of their bits */
+        int32_t bits;
+        memcpy(&bits, product + j, 4);
+        bits &= INT32_MAX;
+        largest = bits > largest ? bits : largest;
+    }
+    float most;
+    memcpy(&most, &largest, 4);
+    float inverse = most > 0 ? 32767 / most : 0;
+    k = 0;
     for (long r = 0; r < n_runs; r++) {
-        const float *x = spectrum + 2 * (runs[3 * r] * columns + runs[3 * r + 1]);
         long count = runs[3 * r + 2], padded = (count + 7) / 8 * 8;
         int16_t *re = packed + t * 2 * padded, *im = re + padded;
+        const float *here = product + 2 * k;
         for (long j = 0; j < count; j++) {
-            float q = damage[shell[k + j]] * inverse;
-            re[j] = (int16_t)lrintf(q * x[2 * j]);
-            im[j] = (int16_t)lrintf(q * x[2 * j + 1]);
+            float a = here[2 * j] * inverse + magic, b = here[2 * j + 1] * inverse + magic;
+            int32_t i, l;
+            memcpy(&i, &a, 4), memcpy(&l, &b, 4);
+            re[j] = (int16_t)i, im[j] = (int16_t)l; /* the low bits of the fraction are the whole number */
         }
         for (long j = count; j < padded; j++) re[j] = im[j] = 0;
         packed += n_frames * 2 * padded;
         k += count;
     }
+    return most / 32767;
 }
 
 INLINED f8 widened(const int16_t *p)

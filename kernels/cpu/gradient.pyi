@@ -4,7 +4,6 @@ import numpy.typing as npt
 def pack_spectra(
     spectra: npt.NDArray[np.complex64],
     runs: npt.NDArray[np.int32],
-    shell: npt.NDArray[np.int32],
     damage: npt.NDArray[np.float32],
     packed: npt.NDArray[np.int16],
     scale: npt.NDArray[np.float32],

@@ -11,10 +11,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 cdef extern from "gradient.h" nogil:
-    float largest_part(const float *, long, const int32_t *, long, const int32_t *, const float *)
-    void pack_frame(
-        const float *, long, const int32_t *, long, const int32_t *, const float *, float, long, long, int16_t *
-    )
+    float pack_frame(const float *, long, const int32_t *, long, const float *, float *, long, long, int16_t *)
     void gradient_of_run(
         const int16_t *, long, long, const float *, const float *, const float *, const float *, long, const float *,
         float, const float *, float *, float *, float *, double *
@@ -55,30 +52,28 @@ cdef Py_ssize_t _packed_size(const int32_t[:, ::1] runs, Py_ssize_t frames) noex
 def pack_spectra(
     const float complex[:, :, ::1] spectra not None,
     const int32_t[:, ::1] runs not None,
-    const int32_t[::1] shell not None,
     const float[:, ::1] damage not None,
     int16_t[::1] packed not None,
     float[::1] scale not None,
 ):
     """See ``reference.gradient.pack_spectra``."""
     cdef Py_ssize_t frames = spectra.shape[0], columns = spectra.shape[2], t
-    cdef float largest
-    _check_runs(runs, shell.shape[0], spectra.shape[1], columns)
-    _check_shells(shell, damage.shape[1])
+    cdef float *product
+    _check_runs(runs, damage.shape[1], spectra.shape[1], columns)
     if damage.shape[0] != frames or scale.shape[0] != frames or packed.shape[0] != _packed_size(runs, frames):
         raise ValueError("frames, damage, scale and packed don't fit together")
-    if frames == 0 or shell.shape[0] == 0:
+    if frames == 0 or damage.shape[1] == 0:
         return
+    product = <float *>malloc(2 * sizeof(float) * damage.shape[1])
+    if product == NULL:
+        raise MemoryError()
     with nogil:
         for t in range(frames):
-            largest = largest_part(
-                <const float *>&spectra[t, 0, 0], columns, &runs[0, 0], runs.shape[0], &shell[0], &damage[t, 0]
+            scale[t] = pack_frame(
+                <const float *>&spectra[t, 0, 0], columns, &runs[0, 0], runs.shape[0], &damage[t, 0], product, t,
+                frames, &packed[0],
             )
-            scale[t] = largest / 32767
-            pack_frame(
-                <const float *>&spectra[t, 0, 0], columns, &runs[0, 0], runs.shape[0], &shell[0], &damage[t, 0],
-                32767 / largest if largest > 0 else 0, t, frames, &packed[0],
-            )
+        free(product)
 
 
 def patch_gradient(

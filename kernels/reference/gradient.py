@@ -22,17 +22,16 @@ def packed_size(runs: NDArray[np.int32], frames: int) -> int:
 def pack_spectra(
     spectra: NDArray[np.complex64],
     runs: NDArray[np.int32],
-    shell: NDArray[np.int32],
     damage: NDArray[np.float32],
     packed: NDArray[np.int16],
     scale: NDArray[np.float32],
 ) -> None:
-    """Pack q_t(k) x_t(k): ``spectra`` [T, y, x] are x_t, ``damage`` [T, S] is q at each shell.
+    """Pack q_t(k) x_t(k): ``spectra`` [T, y, x] are x_t, ``damage`` [T, K] is q at each coefficient used.
 
     Written: ``packed`` (see above) and ``scale`` [T]; q x = scale * packed.
     """
     row, column = _places(runs)
-    values = (spectra[:, row, column] * damage[:, shell]).astype(np.complex64)
+    values = (spectra[:, row, column] * damage).astype(np.complex64)
     scale[:] = np.maximum(np.abs(values.real), np.abs(values.imag)).max(1) / np.float32(_LARGEST)
     inverse = np.where(scale > 0, np.float32(1) / np.where(scale > 0, scale, 1), 0)
     parts = np.rint(np.stack([values.real, values.imag], 1) * inverse[:, None, None]).astype(np.int16)  # [T, 2, K]

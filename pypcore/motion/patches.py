@@ -106,6 +106,7 @@ class Patches:
         self.k = np.arange(self._count.size, dtype=np.float64) * _SHELL  # 1/Å
         self._q = left(self.k)
         self._q2_sum = (self._q**2).sum(0)
+        self._q_used = np.ascontiguousarray(self._q[:, self._shell], np.float32)
         self._packed = np.empty((len(self.centres), packed_size(self._runs, self.frames)), np.int16)
         self._scales = np.empty((len(self.centres), self.frames), np.float32)
         self._cut_at: list[NDArray[np.intp] | None] = [None] * len(self.centres)  # [T, 2], small px
@@ -178,9 +179,7 @@ class Patches:
         if place is None or (np.abs(now - place) > np.array(self.box) * _STALE).any():
             place = np.rint(now).astype(int)
             spectra = fft.rfft2(self._cut(p, place))
-            q = self._q.astype(np.float32)
-            pack = kernels.get("pack_spectra", "cython")
-            pack(spectra, self._runs, self._shell, q, self._packed[p], self._scales[p])
+            kernels.get("pack_spectra", "cython")(spectra, self._runs, self._q_used, self._packed[p], self._scales[p])
             self._cut_at[p] = place
         return place
 
