@@ -152,7 +152,7 @@ def _used(movie: FrameSource, settings: MotionSettings) -> range:
 def _plain_weights(used: range, k: Array, settings: MotionSettings) -> Array:
     """Return RELION's weights [T, K], 1 without dose weighting."""
     if not settings.dose_weighting:
-        return np.ones((len(used), 1))
+        return np.ones((len(used), k.size))
     return dose_weights(settings.pre_dose + (np.array(used) + 1.0) * settings.dose, k, settings.voltage)
 
 

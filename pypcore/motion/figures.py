@@ -105,17 +105,17 @@ def _patch_table(found: Estimate, settings: MotionSettings) -> list[list[float]]
     moved = found.field.scattered(y, x) - found.field.whole[:, :, None]
     rms = np.sqrt((moved**2).sum(1).mean(0)) * settings.pixel_size
     columns = (x.round(1), y.round(1), found.patches.level.round(3), found.patches.misfit.round(3), rms.round(3))
-    return np.stack(columns, 1).tolist()
+    rows: list[list[float]] = np.stack(columns, 1).tolist()
+    return rows
 
 
 def _exposures(found: Estimate, settings: MotionSettings) -> Array:
     """Return [T] at mid-frame, since the beam came on, e-/Å²."""
-    return (np.arange(len(found.field.whole)) + settings.first - 0.5) * settings.nominal_dose
+    return np.asarray((np.arange(len(found.field.whole)) + settings.first - 0.5) * settings.nominal_dose, np.float64)
 
 
 def _paths(found: Estimate, settings: MotionSettings) -> Array:
     """Return the motion [T, N, 2] in Å at places spread over the field."""
     ys, xs = ((np.arange(_POINTS) + 0.5) / _POINTS * n - 0.5 for n in found.field.shape)
-    paths: Array = found.field.on_grid(ys, xs).reshape(len(found.field.whole), 2, -1).transpose(0, 2, 1)
-    moved: Array = paths * settings.pixel_size
-    return moved
+    moved: Array = found.field.on_grid(ys, xs) * settings.pixel_size
+    return np.ascontiguousarray(moved.reshape(len(moved), 2, -1).transpose(0, 2, 1))

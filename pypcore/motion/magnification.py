@@ -38,6 +38,23 @@ class Stretched:
         from_y, from_x = from_y + centre[0], from_x + centre[1]
         return self.field.scattered(from_y, from_x) + np.stack([from_y - y, from_x - x])
 
+    def down_columns(self, ys: Array, xs: Array, offsets: Array) -> Array:
+        """Return the y displacement [T, len(ys), len(xs)] where column x + offset of frame t is what is sampled.
+
+        The summing kernel filters down a frame's columns before it goes along its rows; ``offsets`` [T] are about the
+        mean of a frame's x displacement, from which a stretch departs by many pixels at the edges.
+        """
+        y, x = np.meshgrid(ys, xs, indexing="ij")
+        centre = [(n - 1) / 2 for n in self.shape]
+        back = np.linalg.inv(stretch(self.major, self.minor, self.angle))
+        moved = self.field.on_grid(ys, xs)
+        columns = x + offsets[:, None, None] - moved[:, 1]  # in the frame without motion
+        # From (micrograph y, frame x) to the frame's y: solve the second row of the map for the micrograph's x.
+        from_x = (columns - centre[1] - back[1, 0] * (y - centre[0])) / back[1, 1]
+        from_y = back[0, 0] * (y - centre[0]) + back[0, 1] * from_x + centre[0]
+        down: Array = moved[:, 0] + from_y - y
+        return down
+
 
 def stretch(major: float, minor: float, angle: float) -> Array:
     """Return the matrix [(y, x), (y, x)] from the frame to the micrograph, both about the centre."""

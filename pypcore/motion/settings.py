@@ -38,8 +38,8 @@ class MotionSettings:
         )
         if self.magnification is not None:
             _check(
-                all(0.9 <= by <= 1.1 for by in self.magnification[:2]),
-                f"magnification {self.magnification[0]}, {self.magnification[1]}; both lie between 0.9 and 1.1",
+                all(0.95 <= by <= 1.05 for by in self.magnification[:2]),
+                f"magnification {self.magnification[0]}, {self.magnification[1]}; both lie between 0.95 and 1.05",
             )
         _check(self.voltage > 0, f"voltage {self.voltage} kV; it is above 0")
         _check(self.binning >= 1, f"binning {self.binning}; it is 1 or more")

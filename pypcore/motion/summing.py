@@ -40,6 +40,8 @@ class Warp:
         self.height, self.width = field.shape
         ys, xs = (np.minimum(np.arange(0, n, CELL) + (CELL - 1) / 2, n - 1) for n in field.shape)
         cells = field.on_grid(ys, xs)
+        if isinstance(field, Stretched):
+            cells[:, 0] = field.down_columns(ys, xs, np.rint(cells[:, 1].mean((1, 2))))
         cells *= UNIT
         self._shifts = np.rint(cells, out=cells).astype(np.int32)  # [T, 2, cells down, cells along]
         self._offsets = np.rint(self._shifts[:, 1].mean((1, 2)) / UNIT).astype(np.int32)

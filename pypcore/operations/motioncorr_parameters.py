@@ -78,11 +78,11 @@ class MotionCorrParameters(operation.Parameters):
     )
     mag_major: float = Field(
         1.0,
-        ge=0.9,
-        le=1.1,
+        ge=0.95,
+        le=1.05,
         description="Anisotropic magnification: stretch the micrograph by this factor along the major axis",
     )
-    mag_minor: float = Field(1.0, ge=0.9, le=1.1, description="Likewise across the major axis")
+    mag_minor: float = Field(1.0, ge=0.95, le=1.05, description="Likewise across the major axis")
     mag_angle: float = Field(
         0.0,
         ge=-360,
