@@ -32,6 +32,7 @@ extensions = [
     extension("lzw", "lzw.h"),
     extension("nibbles"),
     extension("shrink", "raw.h", "shrink.h"),
+    extension("spectra"),
     extension("sums", "raw.h", "sums.h"),
     extension("warp", "raw.h", "warp.h"),
 ]

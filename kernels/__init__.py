@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
+    "add_filtered": {"reference": "reference.spectra", "cython": "cpu.spectra"},
     "lzw_decode": {"reference": "reference.lzw", "cython": "cpu.lzw"},
     "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient"},
     "patch_gradient": {"reference": "reference.gradient", "cython": "cpu.gradient"},

@@ -186,23 +186,12 @@ def _combined(
     warp: Warp, frames: Frames, weighting: _Weighting, at_once: int, combine: Combine, threads: Threads
 ) -> dict[str, Image]:
     """Make all images, ``at_once`` sums in one pass over the frames."""
-    spectra: dict[str, NDArray[np.complex64]] = {}
+    spectra = {name: combine.empty() for name in weighting.curves}
     for low in range(0, weighting.factors.shape[1], at_once):
         sums = warp.add(frames, weighting.factors[:, low : low + at_once], threads)
-
-        def one(r: int, low: int = low, sums: Image = sums) -> dict[str, NDArray[np.complex64]]:
-            spectrum = combine.spectrum(sums[r])
-            return {
-                name: combine.filter(spectrum, curve)
-                for name, parts in weighting.curves.items()
-                for number, curve in parts
-                if number == low + r
-            }
-
-        for parts in threads.map(one, range(len(sums))):
-            for name, part in parts.items():
-                if name in spectra:
-                    spectra[name] += part
-                else:
-                    spectra[name] = part
+        for r, spectrum in enumerate(threads.map(combine.spectrum, sums), low):
+            for name, parts in weighting.curves.items():
+                for number, curve in parts:
+                    if number == r:
+                        combine.add(spectrum, curve, spectra[name])
     return dict(zip(spectra, threads.map(combine.image, spectra.values()), strict=True))

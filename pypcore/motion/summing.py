@@ -104,7 +104,7 @@ class Combine:
         """Prepare for images on ``grid`` with unbinned pixels of ``pixel_size`` Å."""
         self.grid = grid
         ky, kx = (k.ravel() / float(grid.binning) for k in fft.frequencies(grid.cropped))
-        self._unspline = [1 / quintic_response(ky)[:, None], 1 / quintic_response(kx)[None, :]]
+        self._unspline = [(1 / quintic_response(k)).astype(np.float32) for k in (ky, kx)]
         self.k = np.linspace(0, np.sqrt(0.5), _BINS) / pixel_size  # 1/Å; where radial curves are given
         self._bin = (np.hypot(ky[:, None], kx) * (np.sqrt(2) * (_BINS - 1)) + 0.5).astype(np.uint16)
 
@@ -126,16 +126,20 @@ class Combine:
             half *= np.float32(cy * cx / (ny * nx))  # a binned pixel is the mean, not the sum
         return half
 
-    def filter(self, spectrum: Complex, curve: Array) -> Complex:
-        """Return the spectrum times a radial ``curve`` given at ``self.k``."""
-        return spectrum * curve.astype(np.float32)[self._bin]
+    def empty(self) -> Complex:
+        """Return the spectrum of nothing, to add to."""
+        height, width = self.grid.cropped
+        return np.zeros((height, width // 2 + 1), np.complex64)
 
-    def image(self, spectrum: Complex) -> Image:
-        """Undo the spline's low-pass (in place), transform back and cut off the padding."""
-        for factor in self._unspline:
-            spectrum *= factor.astype(np.float32)
+    def add(self, spectrum: Complex, curve: Array, total: Complex) -> None:
+        """Add the spectrum of a sum to ``total``: times a radial ``curve`` given at ``self.k``, the spline undone."""
+        add = kernels.get("add_filtered", "cython")
+        add(spectrum, self._bin, curve.astype(np.float32), *self._unspline, total)
+
+    def image(self, total: Complex) -> Image:
+        """Transform back and cut off the padding."""
         height, width = self.grid.binned
-        return np.ascontiguousarray(fft.irfft2(spectrum, self.grid.cropped)[:height, :width])
+        return np.ascontiguousarray(fft.irfft2(total, self.grid.cropped)[:height, :width])
 
 
 def quintic_response(k: Array) -> Array:
