@@ -18,6 +18,12 @@ def _two_numbers(value: Any) -> Any:
     return [int(number) for number in numbers]
 
 
+def _best_library() -> Literal["scipy", "mkl"]:
+    from importlib.util import find_spec
+
+    return "mkl" if find_spec("mkl_fft") else "scipy"
+
+
 Patches = Annotated[tuple[int, int], BeforeValidator(_two_numbers)]
 
 
@@ -103,6 +109,12 @@ class MotionCorrParameters(operation.Parameters):
     cs: float = Field(2.7, ge=0, le=10, description="Spherical aberration, mm; written to micrographs.star")
     amplitude_contrast: float = Field(
         0.1, ge=0, le=1, description="Amplitude contrast, from 0 to 1; written to micrographs.star"
+    )
+
+    fft: Literal["scipy", "mkl"] = Field(
+        default_factory=_best_library,
+        description="Library for Fourier transforms, chosen once for the job: results differ in the last bit. "
+        "Default: mkl where mkl-fft is installed (pip install 'pypcore[mkl]'), else scipy",
     )
 
     @model_validator(mode="after")
