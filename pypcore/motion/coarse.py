@@ -41,33 +41,29 @@ class Start:
     displacements: Array  # [T, 2] (y, x), unbinned px, mean 0; 0 where nothing was found
     height: float  # of the median frame's correlation peak, in standard deviations of its map
     quality: Array  # [T]: signal that each frame shares with the others, over what it should; about 1
-    group: int  # frames summed until they correlated; 0: they never did
+    group: int  # frames summed until they surely correlated; 0: they never did
     pattern: float  # power of rows and columns that stay with the detector, over the specimen's on the same axes
 
 
 def align(small: SmallMovie, pixel_size: float, left: Array, threads: Threads) -> Start:
     """Align the frames; ``left`` [T]: what of its signal each frame should have, for ``Start.quality``."""
     spectra, scale, k = _reduced(small, pixel_size, threads)
-    count, group = len(spectra.data), 1
-    pattern = spectra.pattern()
-    spectra.leave_out_axes()
-    none = Start(np.zeros((count, 2)), 0.0, np.ones(count), 0, pattern)
+    count, group, best = len(spectra.data), 1, 0.0
     while True:
         found, heights = _search(spectra.grouped(group), k, scale)
         height = float(np.median(heights))
         if height >= SIGNIFICANT:
             break
-        none = Start(none.displacements, max(height, none.height), none.quality, 0, pattern)
+        best = max(best, height)
         group *= 2
         if count // group < _FEWEST:
-            return none
-    middles = _middles(count, group)
+            still = np.zeros((count, 2))
+            return Start(still, best, np.ones(count), 0, spectra.pattern(still))
     sure = heights >= SIGNIFICANT
+    middles = _middles(count, group)
     d = np.stack([np.interp(np.arange(count), middles[sure], found[sure, axis]) for axis in (0, 1)], 1)
-    if group == 1:
-        d[sure] = found[sure]
     quality = spectra.quality(np.exp(-((k * _LOW_PASSES[-1]) ** 2)), d, left) if group == 1 else np.ones(count)
-    return Start((d - d.mean(0)) * scale, height, quality, group, pattern)
+    return Start((d - d.mean(0)) * scale, height, quality, group, spectra.pattern(d))
 
 
 def _search(spectra: "_Spectra", k: Array, scale: Array) -> tuple[Array, Array]:
@@ -95,6 +91,7 @@ class _Spectra:
     def __init__(self, data: NDArray[np.complex64], shape: tuple[int, int], threads: Threads) -> None:
         self.data, self.shape, self.threads = data, shape, threads
         self.ky, self.kx = fft.frequencies(shape)
+        self.kept = ~self._near_axis(0, _AXIS)
 
     def grouped(self, size: int) -> "_Spectra":
         """Sums of ``size`` frames each; a short last one joins the one before."""
@@ -103,22 +100,24 @@ class _Spectra:
         edges = np.arange(len(self.data) // size) * size
         return _Spectra(np.add.reduceat(self.data, edges, axis=0), self.shape, self.threads)
 
-    def pattern(self) -> float:
-        """Cross power at zero shift on the axes of the spectrum, over that beside them or the noise: 1 or less."""
+    def pattern(self, d: Array) -> float:
+        """Cross power on the axes of the spectrum with no shift, over that beside them or the noise; 0 if it moves.
+
+        Rows and columns of the detector stay; an edge of the specimen along an axis is stronger in the frames moved
+        back by ``d`` [T, 2].
+        """
         own = (np.abs(self.data) ** 2).sum(0)
-        power = np.abs(self.data.sum(0)) ** 2 - own
         # Not near the origin, where power falls steeply and "beside" is farther out than "on".
         inside = (own > 0) & (np.hypot(*np.meshgrid(*self._index(), indexing="ij")) >= _FAR)
-        on, beside = (self._near_axis(*range_) & inside for range_ in ((0, _AXIS), (_AXIS + 1, 4 * _AXIS)))
+        on, beside = (self._near_axis(*reach) & inside for reach in ((0, _AXIS), (_AXIS + 1, 4 * _AXIS)))
         if not (on.any() and beside.any()):
             return 0.0
+        power = np.abs(self.data.sum(0)) ** 2 - own
+        fixed = power[on].mean(dtype=np.float64)
+        moving = (np.abs(self.total(d)) ** 2 - own)[on].mean(dtype=np.float64)
         # Where nothing is seen at all, noise is what a pattern has to beat.
         least = max(power[beside].mean(dtype=np.float64), own[beside].mean(dtype=np.float64))
-        return float(power[on].mean(dtype=np.float64) / least) if least > 0 else 0.0
-
-    def leave_out_axes(self) -> None:
-        """Forget what lies on the axes."""
-        self.data[:, self._near_axis(0, _AXIS)] = 0
+        return float(fixed / least) if least > 0 and moving <= fixed else 0.0
 
     def _near_axis(self, least: int, most: int) -> NDArray[np.bool_]:
         """Coefficients [y, x] that lie ``least`` to ``most`` beside the nearer axis."""
@@ -135,7 +134,7 @@ class _Spectra:
     def quality(self, low_pass: Array, d: Array, left: Array) -> Array:
         """Return [T]: signal shared with the aligned others, over ``left`` [T]; the middle frame has 1."""
         total = self.total(d)
-        weight = (low_pass**2).astype(np.float32)
+        weight = (low_pass**2).astype(np.float32) * self.kept
 
         def one(t: int) -> float:
             frame = self.moved(t, d[t])
@@ -157,7 +156,7 @@ class _Spectra:
         return total
 
     def power(self, d: Array) -> float:
-        return float((np.abs(self.total(d)) ** 2).sum(dtype=np.float64))
+        return float((np.abs(self.total(d) * self.kept) ** 2).sum(dtype=np.float64))
 
     def against_the_others(self, low_pass: Array, d: Array, scale: Array) -> tuple[Array, Array]:
         """One round: each frame against the aligned sum of all others."""
@@ -187,7 +186,7 @@ class _Spectra:
         Of two peaks nearly as high the nearer one wins: the log of the odds falls with the square of the step.
         """
         reach = [int(min(REACH / s, n // 3)) for s, n in zip(scale, self.shape, strict=True)]
-        correlation = fft.irfft2(product, self.shape)
+        correlation = fft.irfft2(product * self.kept, self.shape)
         deviation = float(correlation.std())
         if deviation == 0:
             return np.zeros(2), 0.0
