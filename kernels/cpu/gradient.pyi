@@ -7,6 +7,7 @@ def pack_spectra(
     damage: npt.NDArray[np.float32],
     packed: npt.NDArray[np.int16],
     scale: npt.NDArray[np.float32],
+    first: int,
 ) -> None: ...
 def patch_gradient(
     packed: npt.NDArray[np.int16],

@@ -55,23 +55,24 @@ def pack_spectra(
     const float[:, ::1] damage not None,
     int16_t[::1] packed not None,
     float[::1] scale not None,
+    Py_ssize_t first,
 ):
     """See ``reference.gradient.pack_spectra``."""
-    cdef Py_ssize_t frames = spectra.shape[0], columns = spectra.shape[2], t
+    cdef Py_ssize_t frames = scale.shape[0], here = spectra.shape[0], columns = spectra.shape[2], t
     cdef float *product
     _check_runs(runs, damage.shape[1], spectra.shape[1], columns)
-    if damage.shape[0] != frames or scale.shape[0] != frames or packed.shape[0] != _packed_size(runs, frames):
+    if damage.shape[0] != frames or first < 0 or first + here > frames or packed.shape[0] != _packed_size(runs, frames):
         raise ValueError("frames, damage, scale and packed don't fit together")
-    if frames == 0 or damage.shape[1] == 0:
+    if here == 0 or damage.shape[1] == 0:
         return
     product = <float *>malloc(2 * sizeof(float) * damage.shape[1])
     if product == NULL:
         raise MemoryError()
     with nogil:
-        for t in range(frames):
+        for t in range(first, first + here):
             scale[t] = pack_frame(
-                <const float *>&spectra[t, 0, 0], columns, &runs[0, 0], runs.shape[0], &damage[t, 0], product, t,
-                frames, &packed[0],
+                <const float *>&spectra[t - first, 0, 0], columns, &runs[0, 0], runs.shape[0], &damage[t, 0], product,
+                t, frames, &packed[0],
             )
         free(product)
 

@@ -25,22 +25,26 @@ def pack_spectra(
     damage: NDArray[np.float32],
     packed: NDArray[np.int16],
     scale: NDArray[np.float32],
+    first: int,
 ) -> None:
-    """Pack q_t(k) x_t(k): ``spectra`` [T, y, x] are x_t, ``damage`` [T, K] is q at each coefficient used.
+    """Pack q_t(k) x_t(k): ``spectra`` [n, y, x] are x_t of the frames from ``first`` on.
 
-    Written: ``packed`` (see above) and ``scale`` [T]; q x = scale * packed.
+    ``damage`` [T, K] is q of all frames at each coefficient used.
+
+    Written, for these frames: ``packed`` (see above) and ``scale`` [T]; q x = scale * packed.
     """
     row, column = _places(runs)
-    values = (spectra[:, row, column] * damage).astype(np.complex64)
-    scale[:] = np.maximum(np.abs(values.real), np.abs(values.imag)).max(1) / np.float32(_LARGEST)
-    inverse = np.where(scale > 0, np.float32(1) / np.where(scale > 0, scale, 1), 0)
-    parts = np.rint(np.stack([values.real, values.imag], 1) * inverse[:, None, None]).astype(np.int16)  # [T, 2, K]
-    packed[:] = 0
+    here = slice(first, first + len(spectra))
+    values = (spectra[:, row, column] * damage[here]).astype(np.complex64)
+    scale[here] = np.maximum(np.abs(values.real), np.abs(values.imag)).max(1) / np.float32(_LARGEST)
+    inverse = np.where(scale[here] > 0, np.float32(1) / np.where(scale[here] > 0, scale[here], 1), 0)
+    parts = np.rint(np.stack([values.real, values.imag], 1) * inverse[:, None, None]).astype(np.int16)  # [n, 2, K]
     place = k = 0
     for count in runs[:, 2]:
         padded = -(-count // 8) * 8
-        block = packed[place : place + 2 * padded * len(spectra)].reshape(len(spectra), 2, padded)
-        block[:, :, :count] = parts[:, :, k : k + count]
+        block = packed[place : place + 2 * padded * scale.size].reshape(scale.size, 2, padded)
+        block[here] = 0
+        block[here, :, :count] = parts[:, :, k : k + count]
         place, k = place + block.size, k + count
 
 

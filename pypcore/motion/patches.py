@@ -35,6 +35,7 @@ _BAND = 0.97  # of the small copy's Nyquist limit
 _SHELL = 1 / 424.0  # 1/Å
 _PATCH = 340.0  # Å from one patch to the next, where the user leaves it to us
 _MOST = 24  # patches along an axis, likewise
+_AT_ONCE = 8  # frames of a patch that are transformed together: little memory, used again and again
 _STALE = 1 / 8  # of a patch's size: moved so far since it was cut, it is cut again
 _LEVELS = (0.05, 50.0)  # a patch's signal power lies between these, in units of the mean
 _AXIS = 1  # coefficients beside each axis of a patch's spectrum that rows and columns of the detector reach
@@ -178,23 +179,27 @@ class Patches:
         place, now = self._cut_at[p], d / self._small.step
         if place is None or (np.abs(now - place) > np.array(self.box) * _STALE).any():
             place = np.rint(now).astype(int)
-            spectra = fft.rfft2(self._cut(p, place))
-            kernels.get("pack_spectra", "cython")(spectra, self._runs, self._q_used, self._packed[p], self._scales[p])
+            pack = kernels.get("pack_spectra", "cython")
+            for first in range(0, self.frames, _AT_ONCE):
+                spectra = fft.rfft2(self._cut(p, first, place[first : first + _AT_ONCE]))
+                pack(spectra, self._runs, self._q_used, self._packed[p], self._scales[p], first)
             self._cut_at[p] = place
         return place
 
-    def _cut(self, p: int, whole: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The windowed patch of every frame, moved by whole small pixels."""
+    def _cut(self, p: int, first: int, whole: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The windowed patch of frames from ``first`` on, each moved by ``whole`` small pixels."""
         n, m = divmod(p, len(self._x.starts))
         window = np.outer(self._y.window[n], self._x.window[m]).astype(np.float32) * self._scale
-        out = np.zeros((self.frames, *self.box), np.float32)
+        out = np.zeros((len(whole), *self.box), np.float32)
         height, width = self._small.frames.shape[1:]
         for t, (dy, dx) in enumerate(whole):
             y, x = self._y.starts[n] + dy, self._x.starts[m] + dx
             a, b = max(-y, 0), min(self.box[0], height - y)
             e, f = max(-x, 0), min(self.box[1], width - x)
             if a < b and e < f:
-                np.multiply(self._small.frames[t, y + a : y + b, x + e : x + f], window[a:b, e:f], out=out[t, a:b, e:f])
+                np.multiply(
+                    self._small.frames[first + t, y + a : y + b, x + e : x + f], window[a:b, e:f], out=out[t, a:b, e:f]
+                )
         return out
 
 
