@@ -152,11 +152,13 @@ def _tell_start(
     if start.group > 1:
         log.warning("single frames do not correlate: sums of %d were compared to begin with", start.group)
     if poor.any():
-        log.warning(
-            "frames %s have little signal in common with the others (%s of what they should): weighted down",
-            ", ".join(str(first + t) for t in np.flatnonzero(poor[groups])),
-            ", ".join(f"{max(q, 0):.0%}" for q in start.quality[groups][poor[groups]]),
-        )
+        for t in np.flatnonzero(poor[groups]):
+            share = max(float(start.quality[groups][t]), 0.0)
+            log.warning(
+                "frame %d has little signal in common with the others (%.0f %% of what it should): weighted down",
+                first + t,
+                100 * share,
+            )
 
 
 def _tell_fit(found: Estimate, local: bool, at_frames: Array, first: int, log: logging.Logger) -> None:
@@ -174,7 +176,7 @@ def _tell_fit(found: Estimate, local: bool, at_frames: Array, first: int, log: l
     if found.patches is not None and found.patches.unlike.any():
         places = found.patches.centres[found.patches.unlike]
         shown = ", ".join(f"({x:.0f}, {y:.0f})" for y, x in places[:5]) + (", ..." if len(places) > 5 else "")
-        log.warning("%d patches do not fit a smooth motion and were held back: x, y = %s", len(places), shown)
+        log.warning("%d patches do not fit a smooth motion, held back: x, y = %s", len(places), shown)
 
 
 def _points(shape: tuple[int, int]) -> Array:
