@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import cases, programs
+from bench.bound import bound
 from bench.cases import MadeMovie
 from bench.motioncorr import scores
 from bench.process import Took
@@ -70,7 +71,9 @@ def _rows(name: str, seed: int, made: MadeMovie, data: Path, *, relion: bool) ->
     }
     if relion and "RELION" in programs.installed():
         ways["RELION"] = programs.relion
-    return [_row(name, seed, way, run, made, data) for way, run in ways.items()]
+    rows = [_row(name, seed, way, run, made, data) for way, run in ways.items()]
+    rows[0].bound = bound(made.truth)
+    return rows
 
 
 def _row(
@@ -93,7 +96,19 @@ def _row(
 def report(rows: list[Row], title: str, out: Console) -> None:
     """Print the table, and the means of movies with several seeds."""
     table = Table(title=title, title_justify="left")
-    headings = ("movie", "seed", "program", "CPU s", "static Å", "dw Å", "whole Å", "expected", "ratio", "uncorrected")
+    headings = (
+        "movie",
+        "seed",
+        "program",
+        "CPU s",
+        "static Å",
+        "dw Å",
+        "whole Å",
+        "expected",
+        "ratio",
+        "bound Å",
+        "uncorrected",
+    )
     for heading in (*headings, "SNR / oracle's 7-5/5-4/4-3/3- Å"):
         table.add_column(heading, justify="left" if heading in ("movie", "program") else "right")
     for row in rows:
@@ -101,7 +116,11 @@ def report(rows: list[Row], title: str, out: Console) -> None:
         if row.motion and row.image:
             cells += [f"{v:.3f}" for v in (row.motion.static, row.motion.weighted, row.motion.whole)]
             cells += [f"{row.expected:.3f}", f"{row.motion.static / row.expected:.2f}"] if row.expected else ["", ""]
-            cells += [f"{row.motion.truth:.2f}", "/".join(_share(band.snr_rel) for band in row.image.bands[2:6])]
+            cells += [
+                f"{row.bound:.3f}" if row.bound else "",
+                f"{row.motion.truth:.2f}",
+                "/".join(_share(band.snr_rel) for band in row.image.bands[2:6]),
+            ]
         table.add_row(*cells, style=None if row.failed is None else "red")
     for name in dict.fromkeys(row.movie for row in rows):
         for program in ("plain", "blur-aware"):
@@ -121,7 +140,9 @@ def _means(rows: list[Row]) -> list[str]:
     cells += [f"{np.mean([getattr(m, what) for m in motions]):.3f}" for what in ("static", "weighted", "whole")]
     expected = [row.expected for row in rows if row.expected]
     ratio = [m.static / row.expected for m, row in zip(motions, rows, strict=True) if row.expected]
-    cells += [f"{np.mean(expected):.3f}", f"{np.mean(ratio):.2f}", f"{np.mean([m.truth for m in motions]):.2f}"]
+    bounds = [row.bound for row in rows if row.bound]
+    cells += [f"{np.mean(expected):.3f}", f"{np.mean(ratio):.2f}", f"{np.mean(bounds):.3f}" if bounds else ""]
+    cells.append(f"{np.mean([m.truth for m in motions]):.2f}")
     shares = zip(*([band.snr_rel for band in image.bands[2:6]] for image in images), strict=True)
     return [*cells, "/".join(_share(None if None in band else float(np.mean(band))) for band in shares)]
 
