@@ -1,7 +1,7 @@
 # Each target sets up what it needs (.ci/setup), from nothing: no virtual environment to make or activate.
 PYTHON ?= python3
 BIN := .venv/bin
-BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*.pxd kernels/cpu/*.h)
+BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*.px[di] kernels/cpu/*.h)
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -13,8 +13,28 @@ def packages_under(folder: str, name: str) -> list[str]:
     return [name, *(f"{name}.{sub}" for sub in find_packages(folder))]
 
 
+HEADERS = ["kernels/cpu/wide.h", "kernels/cpu/frames.pxi"]
+
+
+def extension(name: str, *headers: str) -> Extension:
+    """Describe ``kernels/cpu/NAME.pyx`` and the C headers its loops stand in."""
+    return Extension(
+        f"pypcore.kernels.cpu.{name}",
+        [f"kernels/cpu/{name}.pyx"],
+        depends=[*HEADERS, *(f"kernels/cpu/{header}" for header in headers)],
+        include_dirs=["kernels/cpu"],
+        extra_compile_args=["-O3"],
+    )
+
+
 extensions = [
-    Extension("pypcore.kernels.cpu.nibbles", ["kernels/cpu/nibbles.pyx"], extra_compile_args=["-O3"]),
+    extension("gradient", "gradient.h"),
+    extension("lzw", "lzw.h"),
+    extension("nibbles"),
+    extension("shrink", "raw.h", "shrink.h"),
+    extension("spectra"),
+    extension("sums", "raw.h", "sums.h"),
+    extension("warp", "raw.h", "warp.h"),
 ]
 
 setup(

@@ -10,10 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import cases, coldstart, machine, motioncorr, pool, slurm
+from bench import accuracy, cases, coldstart, machine, motioncorr, pool, slurm
 
 RESULTS = Path(__file__).parent / "results"
-CASES = (*cases.MOVIES, "real", "pool", "coldstart", "slurm")
+CASES = (*cases.MOVIES, "seeds", "laws", "real", "pool", "coldstart", "slurm")
 
 
 def main() -> int:
@@ -32,6 +32,14 @@ def main() -> int:
         rows = motioncorr.measure(movies, asked.threads, asked.data, progress)
         motioncorr.report(rows, out)
         results["motioncorr"] = motioncorr.as_records(rows)
+    for name, measure, title in (
+        ("seeds", accuracy.measure_seeds, "motion against the truth: seeds"),
+        ("laws", accuracy.measure_laws, "motion against the truth: other laws of motion, 1920x1856x40"),
+    ):
+        if name in asked.only:
+            closeness = measure(asked.data, progress)
+            accuracy.report(closeness, title, out)
+            results[name] = accuracy.as_records(closeness)
     if "real" in asked.only:
         rows = motioncorr.measure_real(max(asked.threads), asked.data, asked.micrograph, progress)
         motioncorr.report_real(rows, out)
@@ -73,7 +81,7 @@ def _parse() -> argparse.Namespace:
     asked = parser.parse_args()
     asked.threads = asked.threads or [1, 2]
     asked.data = asked.data.resolve()
-    asked.only = asked.only or [name for name in CASES if not (asked.quick and name in ("k2", "k3"))]
+    asked.only = asked.only or [name for name in CASES if not (asked.quick and name in ("k2", "k3", "seeds", "laws"))]
     return asked
 
 

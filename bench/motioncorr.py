@@ -76,12 +76,13 @@ def _correct(program: str, made: MadeMovie, threads: int, data: Path) -> tuple[T
         if correction.took.failed:
             return correction.took, {"failed": correction.took.failed}
         try:
-            return correction.took, _scores(made, correction)
+            return correction.took, scores(made, correction)
         except (PypcoreError, ValueError, OSError) as error:
             return correction.took, {"failed": f"its products can't be scored: {error}"}
 
 
-def _scores(made: MadeMovie, correction: Correction) -> dict[str, Any]:
+def scores(made: MadeMovie, correction: Correction) -> dict[str, Any]:
+    """Score what a program left: its motion, its picture, and the motion of the whole frame."""
     truth = made.truth
     found = found_motion(correction.motion, *scoring_points(truth.motion.shape), local=correction.local)
     picture, _ = read_mrc(correction.micrograph)

@@ -11,9 +11,14 @@ from importlib import import_module
 from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
-    "patch_gradient": {"reference": "reference.gradient", "numba": "cpu.gradient"},
+    "add_filtered": {"reference": "reference.spectra", "cython": "cpu.spectra"},
+    "lzw_decode": {"reference": "reference.lzw", "cython": "cpu.lzw"},
+    "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient"},
+    "patch_gradient": {"reference": "reference.gradient", "cython": "cpu.gradient"},
+    "shrink_frame": {"reference": "reference.shrink", "cython": "cpu.shrink"},
+    "sum_frames": {"reference": "reference.sums", "cython": "cpu.sums"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
-    "warp_accumulate": {"reference": "reference.warp", "numba": "cpu.warp"},
+    "warp_accumulate": {"reference": "reference.warp", "cython": "cpu.warp"},
 }
 
 
