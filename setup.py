@@ -15,6 +15,12 @@ def packages_under(folder: str, name: str) -> list[str]:
 
 extensions = [
     Extension("pypcore.kernels.cpu.nibbles", ["kernels/cpu/nibbles.pyx"], extra_compile_args=["-O3"]),
+    Extension(
+        "pypcore.kernels.cpu.slices",
+        ["kernels/cpu/slices.pyx"],
+        depends=["kernels/cpu/slices.h"],
+        extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math"],
+    ),
 ]
 
 setup(

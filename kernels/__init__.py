@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
-    "extract_slices": {"reference": "reference.slices"},
-    "insert_slices": {"reference": "reference.slices"},
+    "extract_slices": {"reference": "reference.slices", "cython": "cpu.slices"},
+    "insert_slices": {"reference": "reference.slices", "cython": "cpu.slices"},
     "rotate_sums": {"reference": "reference.rotate"},
     "patch_gradient": {"reference": "reference.gradient", "numba": "cpu.gradient"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},

@@ -104,7 +104,7 @@ class Accumulator:
         area = np.array([(each.pixel_size / self.pixel_size) ** 2 for each in groups])[group].astype(np.float32)
         curves = np.zeros((0, 1), np.float32) if dose is None else np.asarray(dose.curves, np.float32)
         curve_of = np.full(count, -1, np.int32) if dose is None else np.broadcast_to(dose.which, count).astype(np.int32)
-        insert = kernels.get("insert_slices", "reference")
+        insert = kernels.get("insert_slices", "cython")
         for first in range(0, count, CHUNK):
             part = slice(first, min(first + CHUNK, count))
             spectra = fft.rfft2(np.ascontiguousarray(images[part], np.float32))

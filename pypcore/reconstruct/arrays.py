@@ -124,7 +124,7 @@ class Projector:
         numbers = np.broadcast_to(np.asarray(group, np.int64), count)
         transfer = transfer_of(frame, poses, ctf, groups, numbers, ewald=self.ewald)
         images = np.empty((count, box, box), np.float32)
-        extract = kernels.get("extract_slices", "reference")
+        extract = kernels.get("extract_slices", "cython")
         for first in range(0, count, CHUNK):
             part = slice(first, min(first + CHUNK, count))
             spectra = np.empty((part.stop - first, box, box // 2 + 1), np.complex64)
