@@ -46,15 +46,28 @@ class Limits:
 
 
 class Pool:
-    """Runs bundles on slots. ``recorder`` is the pool's own, for what a worker can no longer record itself."""
+    """Runs bundles on slots. ``recorder`` is the pool's own, for what a worker can no longer record itself.
 
-    def __init__(self, job: Job, run: Run, digest: str, slots: list[Slot], limits: Limits, listener: Listener) -> None:
+    ``summing``: the bundles' items are added up, and count when they are in a partial.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        run: Run,
+        digest: str,
+        slots: list[Slot],
+        limits: Limits,
+        listener: Listener,
+        summing: bool = False,
+    ) -> None:
         self.job = job
         self.run = run
         self.digest = digest
         self.slots = slots
         self.limits = limits
         self.listener = listener
+        self.summing = summing
         self.recorder = Recorder(job.records / f"{run.number:04d}-pool.jsonl")
         self.finish = threading.Event()  # begin no further item
         self.now = threading.Event()  # end those in hand too

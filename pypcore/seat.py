@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,9 @@ class Seat:
         try:
             while (bundle := next_bundle()) is not None:
                 deadline = time.monotonic() + self.pool.limits.walltime
+                if self.pool.summing:
+                    self._do_sum(bundle, deadline)
+                    continue
                 waiting = deque(bundle)
                 while waiting and not self.pool.finish.is_set():
                     self._do_some(waiting, deadline)
@@ -145,6 +148,54 @@ class Seat:
             self.pool.listener.ended(record)
         elif not begun_any and verdict is None and self.pool.error is None:
             raise SetupError(f"{death}; before it began an item")
+
+    def _do_sum(self, bundle: Sequence[Item], deadline: float) -> None:
+        """Have a bundle added up. When the worker dies, another goes on from the bundle's partial, without the item
+        that was in hand.
+        """
+        left = {item.index: item for item in bundle}
+        stillborn = 0  # deaths with no item in hand: while the partial was read or written
+        while left and not self.pool.finish.is_set():
+            self._send({"do": "bundle", "items": [asdict(item) for item in left.values()]})
+            hand: _Item | None = None
+            verdict: tuple[str, str] | None = None
+            begun_any = False
+            for event in self._events():
+                if event is None:
+                    verdict = verdict or self._verdict(hand, deadline)
+                    if verdict:
+                        self._kill()
+                    elif self.pool.finish.is_set():
+                        self._ask_to_finish()
+                    continue
+                match event["event"]:
+                    case "begin":
+                        begun_any, hand = True, _Item(event)
+                        self.pool.listener.began(event)
+                    case "progress":
+                        self.pool.listener.progressed(event["item"], event["share"])
+                    case "end":
+                        hand = None
+                        if event["outcome"] not in (records.SUMMED, records.DONE):
+                            left.pop(event["item"])
+                        if event["outcome"] != records.SUMMED:
+                            self.pool.listener.ended(event)
+                    case "bundle-end":
+                        return
+                    case "disk-full":
+                        self.pool.fail(_disk_full(event))
+            death = self._death()
+            if self.pool.error is not None:
+                return
+            if hand is not None:
+                item = left.pop(hand.begun["item"])
+                outcome, message = verdict or (records.LOST, death)
+                self.pool.listener.ended(self._record_end(item, hand, outcome, message))
+            if self.pool.now.is_set() or time.monotonic() > deadline:
+                return
+            if hand is None and (not begun_any or stillborn):
+                raise SetupError(f"{verdict[1] if verdict else death}; with no item in hand, but a bundle's sum")
+            stillborn += hand is None
 
     def _record_end(self, item: Item, hand: _Item, outcome: str, message: str) -> Record:
         record = end_record(

@@ -1,0 +1,395 @@
+"""Particles of RELION's STAR files: poses, CTF and where each image is; versions 3.0, and 3.1 to 5 with optics groups.
+
+Columns, units and signs are RELION's: angles rot, tilt, psi in degrees; origins in Å (3.0: pixels, turned into Å here),
+the shift that brings a particle to the centre of its image; defocus in Å, positive for underfocus. Image numbers count
+from 1 in the file, from 0 here.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from gemmi import cif
+
+from pypcore.errors import InputError
+from pypcore.reconstruct.particles import Ctf, Optics, Poses
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+TOMO = "rlnTomoVisibleFrames"
+_ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+_PER_PARTICLE = {"rlnCtfBfactor": 0.0, "rlnCtfScalefactor": 1.0, "rlnPhaseShift": 0.0}
+_IDENTITY = {"00": 1.0, "01": 0.0, "10": 0.0, "11": 1.0}
+_OPTICS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
+_MORE_OPTICS = ("rlnBeamTiltX", "rlnBeamTiltY", "rlnCtfDataAreCtfPremultiplied", "rlnImageDimensionality")
+
+
+@dataclass(frozen=True)
+class Particles:
+    """A table of particles; every array has one element (or row) a particle.
+
+    ``angles`` (n, 3) rot, tilt, psi, degrees; ``origins`` (n, 2) x, y, Å; ``defocus`` (n, 3) U, V in Å and the angle in
+    degrees, None where the table has none; ``group`` indexes ``optics``; ``half`` 1 or 2; ``stack`` and ``micrograph``
+    index the lists of names; ``image`` counts from 0.
+    """
+
+    path: Path
+    optics: tuple[Optics, ...]
+    group: Integers
+    angles: Floats
+    origins: Floats
+    defocus: Floats | None
+    bfactor: Floats
+    scale: Floats
+    phase_shift: Floats
+    half: Integers
+    stacks: tuple[str, ...]
+    stack: Integers
+    image: Integers
+    micrographs: tuple[str, ...]
+    micrograph: Integers
+    halves_from: str = "rlnRandomSubset"
+    """What the halves were taken from."""
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.half)
+
+    def poses(self, rows: Integers) -> Poses:
+        """Return the poses of some particles."""
+        rot, tilt, psi = self.angles[rows].T
+        return Poses(rot, tilt, psi, shift_y=self.origins[rows, 1], shift_x=self.origins[rows, 0])
+
+    def ctf(self, rows: Integers) -> Ctf | None:
+        """Return the CTF of some particles; None where the table has no defocus."""
+        if self.defocus is None:
+            return None
+        u, v, angle = self.defocus[rows].T
+        return Ctf(u, v, angle, self.phase_shift[rows], self.bfactor[rows], self.scale[rows])
+
+
+def read_particles(path: Path, *, pixel_size: float | None = None) -> Particles:
+    """Read the particles of a STAR file. ``pixel_size`` of the images, Å, overrides what the file says.
+
+    InputError names the file, the column and the row where something is missing or makes no sense.
+    """
+    try:
+        document = cif.read_file(str(path))
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a STAR file ({reason})") from error
+    table = _Table(path, *_particle_loop(document, path))
+    if table.has(TOMO):
+        raise InputError(
+            f"{path}: RELION 5's 2-D stacks of a tomogram ({TOMO}) have many images a particle; that is not read yet: "
+            "give a table with one row an image"
+        )
+    if table.has("rlnHelicalTubeID"):
+        raise InputError(
+            f"{path}: helical segments (rlnHelicalTubeID); helical symmetry is not implemented: reconstruct these with "
+            "RELION"
+        )
+    for name in _ANGLES:
+        table.need(name, "poses are needed: give the STAR file of a refinement, such as run_data.star")
+    optics, group = _optics(document, table, pixel_size)
+    stacks, stack, image = _images(table)
+    micrographs, micrograph = _micrographs(table, stacks, stack)
+    half, halves_from = _halves(table)
+    ones = {name: table.numbers(name, default) for name, default in _PER_PARTICLE.items()}
+    return Particles(
+        path=path,
+        optics=optics,
+        group=group,
+        angles=np.stack([table.numbers(name) for name in _ANGLES], axis=1),
+        origins=_origins(table, optics, group),
+        defocus=_defocus(table),
+        bfactor=ones["rlnCtfBfactor"],
+        scale=ones["rlnCtfScalefactor"],
+        phase_shift=ones["rlnPhaseShift"],
+        half=half,
+        stacks=stacks,
+        stack=stack,
+        image=image,
+        micrographs=micrographs,
+        micrograph=micrograph,
+        halves_from=halves_from,
+    )
+
+
+class _Table:
+    """One loop of a STAR file: columns as numbers or text, with errors that name file, column and row."""
+
+    def __init__(self, path: Path, block: cif.Block, loop: Any) -> None:
+        self.path = path
+        self.block = block
+        self.tags = {tag.removeprefix("_") for tag in loop.tags}
+        self.rows: int = loop.length()
+
+    def has(self, name: str) -> bool:
+        return name in self.tags
+
+    def need(self, name: str, advice: str) -> None:
+        if name not in self.tags:
+            raise InputError(f"{self.path}: data_{self.block.name} has no column {name}; {advice}")
+
+    def text(self, name: str) -> list[str]:
+        column = self.block.find_loop(f"_{name}")
+        return [cif.as_string(value) for value in column]
+
+    def numbers(self, name: str, default: float | None = None) -> Floats:
+        """Return a column of numbers; all ``default`` where there is none."""
+        if name not in self.tags:
+            if default is None:
+                raise InputError(f"{self.path}: data_{self.block.name} has no column {name}")
+            return np.full(self.rows, default)
+        column = list(self.block.find_loop(f"_{name}"))
+        try:
+            values = np.array(column, np.float64)
+        except ValueError:
+            values = np.array([_number(value) for value in column])
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            row = int(bad[0])
+            raise InputError(
+                f"{self.path}: {name} is '{column[row]}' in row {row + 1} of data_{self.block.name}; it must be a "
+                f"finite number ({len(bad)} such rows)"
+            )
+        return values
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return float("nan")
+
+
+def _particle_loop(document: Any, path: Path) -> tuple[cif.Block, Any]:
+    """Return the block with the particles: ``data_particles``, or in 3.0 the one with rlnImageName."""
+    found = []
+    for block in document:
+        for item in block:
+            if item.loop is not None and "_rlnImageName" in item.loop.tags:
+                found.append((block, item.loop))
+    if not found:
+        raise InputError(f"{path}: no table has a column rlnImageName; give a STAR file of particles")
+    named = [one for one in found if one[0].name == "particles"] or found
+    block, loop = named[0]
+    if loop.length() == 0:
+        raise InputError(f"{path}: data_{block.name} has no particles")
+    return cast(tuple[cif.Block, Any], (block, loop))
+
+
+# -- optics
+
+
+def _optics(document: Any, table: _Table, pixel_size: float | None) -> tuple[tuple[Optics, ...], Integers]:
+    for block in document:
+        if block.name == "optics":
+            loop = next((item.loop for item in block if item.loop is not None), None)
+            if loop is None:
+                raise InputError(f"{table.path}: data_optics has no table")
+            return _optics_groups(_Table(table.path, block, loop), table, pixel_size)
+    return _optics_of_rows(table, pixel_size)
+
+
+def _optics_groups(groups: _Table, table: _Table, pixel_size: float | None) -> tuple[tuple[Optics, ...], Integers]:
+    """Read ``data_optics`` of version 3.1 and newer, and the group of each particle."""
+    numbers = groups.numbers("rlnOpticsGroup").astype(np.int64)
+    row_of = {int(number): row for row, number in enumerate(numbers)}
+    wanted = table.numbers("rlnOpticsGroup").astype(np.int64)
+    unknown = [int(number) for number in np.unique(wanted) if int(number) not in row_of]
+    if unknown:
+        raise InputError(f"{table.path}: particles are of optics group {unknown[0]}, which data_optics has not")
+    if pixel_size is None:
+        groups.need("rlnImagePixelSize", "the pixel size of the images is needed: give --pixel-size, in Å")
+    sizes = np.full(groups.rows, pixel_size) if pixel_size else groups.numbers("rlnImagePixelSize")
+    for name in _OPTICS:
+        groups.need(name, "it decides the CTF")
+    names = groups.text("rlnOpticsGroupName") if groups.has("rlnOpticsGroupName") else [str(n) for n in numbers]
+    matrix = [groups.numbers(f"rlnMagMat{place}", default) for place, default in _IDENTITY.items()]
+    odd, even = (_zernike(groups, name) for name in ("rlnOddZernike", "rlnEvenZernike"))
+    columns = {name: groups.numbers(name, 0.0) for name in (*_OPTICS, *_MORE_OPTICS)}
+    found = []
+    for row in range(groups.rows):
+        if columns["rlnImageDimensionality"][row] == 3:
+            raise InputError(
+                f"{table.path}: optics group {names[row]} has 3-D images (subtomograms); 2-D ones are needed"
+            )
+        m00, m01, m10, m11 = (float(one[row]) for one in matrix)
+        found.append(
+            Optics(
+                pixel_size=_positive(table.path, "rlnImagePixelSize", sizes[row]),
+                voltage=_positive(table.path, "rlnVoltage", columns["rlnVoltage"][row]),
+                cs=float(columns["rlnSphericalAberration"][row]),
+                amplitude_contrast=float(columns["rlnAmplitudeContrast"][row]),
+                beam_tilt=(float(columns["rlnBeamTiltX"][row]), float(columns["rlnBeamTiltY"][row])),
+                odd_zernike=odd[row],
+                even_zernike=even[row],
+                magnification=((m00, m01), (m10, m11)),
+                images="premultiplied" if columns["rlnCtfDataAreCtfPremultiplied"][row] else "raw",
+            )
+        )
+    return tuple(found), np.array([row_of[int(number)] for number in wanted], np.int64)
+
+
+def _optics_of_rows(table: _Table, pixel_size: float | None) -> tuple[tuple[Optics, ...], Integers]:
+    """Make optics groups of what the rows of version 3.0 say of optics: one for each combination, as they come."""
+    if pixel_size is not None:
+        sizes = np.full(table.rows, pixel_size)
+    elif table.has("rlnDetectorPixelSize") and table.has("rlnMagnification"):
+        # µm on the detector over the magnification, in Å
+        sizes = table.numbers("rlnDetectorPixelSize") * 1e4 / table.numbers("rlnMagnification")
+    elif table.has("rlnImagePixelSize"):
+        sizes = table.numbers("rlnImagePixelSize")
+    else:
+        raise InputError(
+            f"{table.path}: says no pixel size (no data_optics, nor rlnDetectorPixelSize with rlnMagnification); "
+            "give --pixel-size, in Å"
+        )
+    for name in _OPTICS:
+        table.need(name, "it decides the CTF")
+    names = (*_OPTICS, "rlnBeamTiltX", "rlnBeamTiltY")
+    rows = np.stack([sizes, *(table.numbers(name, 0.0) for name in names)], axis=1)
+    _, first, inverse = np.unique(rows.round(9), axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    optics = []
+    for row in first[order]:
+        size, voltage, cs, amplitude, tilt_x, tilt_y = (float(value) for value in rows[row])
+        size, voltage = _positive(table.path, "pixel size", size), _positive(table.path, "rlnVoltage", voltage)
+        optics.append(Optics(size, voltage, cs, amplitude, (tilt_x, tilt_y)))
+    return tuple(optics), rank[inverse.reshape(-1)]
+
+
+def _positive(path: Path, name: str, value: float) -> float:
+    if value <= 0:
+        raise InputError(f"{path}: {name} is {value:g}; it must be greater than 0")
+    return float(value)
+
+
+def _zernike(groups: _Table, name: str) -> list[tuple[float, ...]]:
+    """Read RELION's ``[1.0,2.0,…]``; empty where there is none."""
+    if not groups.has(name):
+        return [()] * groups.rows
+    found = []
+    for text in groups.text(name):
+        inner = text.strip().strip("[]")
+        try:
+            found.append(tuple(float(part) for part in inner.split(",")) if inner else ())
+        except ValueError as error:
+            raise InputError(f"{groups.path}: {name} is '{text}', not a list of numbers in brackets") from error
+    return found
+
+
+# -- the particles' own
+
+
+def _origins(table: _Table, optics: Sequence[Optics], group: Integers) -> Floats:
+    """Return origins x, y in Å; those of 3.0 are in pixels."""
+    if table.has("rlnOriginXAngst") or table.has("rlnOriginYAngst"):
+        return np.stack([table.numbers("rlnOriginXAngst"), table.numbers("rlnOriginYAngst")], axis=1)
+    pixels = np.stack([table.numbers("rlnOriginX", 0.0), table.numbers("rlnOriginY", 0.0)], axis=1)
+    sizes = np.array([one.pixel_size for one in optics])
+    return cast(Floats, pixels * sizes[group][:, None])
+
+
+def _defocus(table: _Table) -> Floats | None:
+    if not table.has("rlnDefocusU"):
+        return None
+    u = table.numbers("rlnDefocusU")
+    v = table.numbers("rlnDefocusV") if table.has("rlnDefocusV") else u
+    return np.stack([u, v, table.numbers("rlnDefocusAngle", 0.0)], axis=1)
+
+
+def _images(table: _Table) -> tuple[tuple[str, ...], Integers, Integers]:
+    """Split ``000012@stack.mrcs`` into the stacks' names, each particle's stack, and its image from 0."""
+    stacks: dict[str, int] = {}
+    stack, image = np.empty(table.rows, np.int64), np.empty(table.rows, np.int64)
+    for row, name in enumerate(table.text("rlnImageName")):
+        number, at, file = name.partition("@")
+        if not at or not number.isdigit() or int(number) < 1 or not file:
+            raise InputError(
+                f"{table.path}: rlnImageName is '{name}' in row {row + 1}; it must be like 000001@stack.mrcs, counted "
+                "from 1"
+            )
+        stack[row] = stacks.setdefault(file, len(stacks))
+        image[row] = int(number) - 1
+    return tuple(stacks), stack, image
+
+
+def _micrographs(table: _Table, stacks: tuple[str, ...], stack: Integers) -> tuple[tuple[str, ...], Integers]:
+    """Return the micrographs as they come, and each particle's; stacks stand for them where they are not named."""
+    if not table.has("rlnMicrographName"):
+        return stacks, stack
+    known: dict[str, int] = {}
+    numbers = [known.setdefault(name, len(known)) for name in table.text("rlnMicrographName")]
+    return tuple(known), np.array(numbers, np.int64)
+
+
+def _halves(table: _Table) -> tuple[Integers, str]:
+    """Return the half of each particle, 1 or 2, and what it was taken from.
+
+    Without rlnRandomSubset: the lowest bit of the BLAKE2 hash of what names the particle (rlnTomoParticleName, else
+    rlnImageName), so that it hangs on neither order nor neighbours, and all images of a particle are of one half.
+    """
+    if table.has("rlnRandomSubset"):
+        values = table.numbers("rlnRandomSubset")
+        bad = np.flatnonzero((values != 1) & (values != 2))
+        if len(bad):
+            raise InputError(
+                f"{table.path}: rlnRandomSubset is {values[bad[0]]:g} in row {bad[0] + 1}; it must be 1 or 2"
+            )
+        half, source = values.astype(np.int64), "rlnRandomSubset"
+    else:
+        source = "rlnTomoParticleName" if table.has("rlnTomoParticleName") else "rlnImageName"
+        half = np.array([1 + half_bit(name) for name in table.text(source)], np.int64)
+        source = f"a hash of {source}"
+    for number in (1, 2):
+        if not np.any(half == number):
+            raise InputError(
+                f"{table.path}: half set {number} is empty (by {source}); two halves are needed for an FSC: remove the "
+                "column rlnRandomSubset to have particles split here"
+                if source == "rlnRandomSubset"
+                else f"{table.path}: half set {number} is empty (by {source}); more particles are needed"
+            )
+    return half, source
+
+
+def half_bit(name: str) -> int:
+    """Return 0 or 1 for a particle's name, the same for ever."""
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()[0] & 1
+
+
+def row_checksums(particles: Particles, rows_of: Sequence[Integers], extra: Callable[[int], bytes]) -> list[int]:
+    """Return a checksum, 63 bits, of everything that the table says of the rows of each part; ``extra`` is mixed in."""
+    columns = [
+        np.ascontiguousarray(column)
+        for column in (
+            particles.angles,
+            particles.origins,
+            particles.bfactor,
+            particles.scale,
+            particles.phase_shift,
+            particles.half,
+            particles.stack,
+            particles.image,
+            *([] if particles.defocus is None else [particles.defocus]),
+        )
+    ]
+    groups = [repr(one).encode() for one in particles.optics]
+    sums = []
+    for part, rows in enumerate(rows_of):
+        digest = hashlib.blake2b(extra(part), digest_size=8)
+        for column in columns:
+            digest.update(column[rows].tobytes())
+        for group in particles.group[rows]:
+            digest.update(groups[group])
+        sums.append(int.from_bytes(digest.digest(), "little") >> 1)
+    return sums
