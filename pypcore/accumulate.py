@@ -61,6 +61,12 @@ class Accumulator:
         if not items:
             return
         self.worker.job.partials.mkdir(exist_ok=True)
+        try:
+            self._make_sum(items)
+        except MemoryError as error:
+            for item in items:
+                self.worker.record(end_record(item, self.worker.digest, records.MEMORY, str(error)))
+            return
         left_out: set[int] = set()
         while True:
             progress = self._go_on_from(items, left_out)
@@ -69,6 +75,10 @@ class Accumulator:
                 return
             except _Spoiled:
                 left_out = progress.left_out
+
+    def _make_sum(self, items: Sequence[Item]) -> None:
+        if self.sum is None:
+            self.sum = self.operation.begin_sum(self.worker.params, items, self.worker.context(None))
 
     def _add_rest(self, items: Sequence[Item], progress: _Progress, stop: Callable[[], bool]) -> None:
         saved = time.monotonic()
@@ -153,8 +163,7 @@ class Accumulator:
 
     def _go_on_from(self, items: Sequence[Item], left_out: set[int]) -> _Progress:
         """Return how far the bundle is, with that in ``self.sum``: as its partial has it, or at nothing."""
-        if self.sum is None:
-            self.sum = self.operation.begin_sum(self.worker.params, items, self.worker.context(None))
+        assert self.sum is not None
         self.adding = False
         path = self.worker.job.partial(self._number(items))
         if path.exists():

@@ -53,6 +53,9 @@ class Particles:
     image: Integers
     micrographs: tuple[str, ...]
     micrograph: Integers
+    weight: Floats
+    image_sides: tuple[int | None, ...]
+    """Of each optics group, pixels; None where it is not said."""
     halves_from: str = "rlnRandomSubset"
     """What the halves were taken from."""
 
@@ -73,8 +76,11 @@ class Particles:
         return Ctf(u, v, angle, self.phase_shift[rows], self.bfactor[rows], self.scale[rows])
 
 
-def read_particles(path: Path, *, pixel_size: float | None = None) -> Particles:
-    """Read the particles of a STAR file. ``pixel_size`` of the images, Å, overrides what the file says.
+def read_particles(path: Path, *, pixel_size: float | None = None, weight: str = "", images: bool = True) -> Particles:
+    """Read the particles of a STAR file.
+
+    ``pixel_size`` of the images, Å, overrides what the file says; ``weight`` names a column with a weight a particle.
+    Without ``images`` the table need not name any: poses are enough, and all are of the first half.
 
     InputError names the file, the column and the row where something is missing or makes no sense.
     """
@@ -83,7 +89,7 @@ def read_particles(path: Path, *, pixel_size: float | None = None) -> Particles:
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a STAR file ({reason})") from error
-    table = _Table(path, *_particle_loop(document, path))
+    table = _Table(path, *_particle_loop(document, path, "rlnImageName" if images else "rlnAngleRot"))
     if table.has(TOMO):
         raise InputError(
             f"{path}: RELION 5's 2-D stacks of a tomogram ({TOMO}) have many images a particle; that is not read yet: "
@@ -97,9 +103,15 @@ def read_particles(path: Path, *, pixel_size: float | None = None) -> Particles:
     for name in _ANGLES:
         table.need(name, "poses are needed: give the STAR file of a refinement, such as run_data.star")
     optics, group = _optics(document, table, pixel_size)
-    stacks, stack, image = _images(table)
+    if images:
+        stacks, stack, image = _images(table)
+        half, halves_from = _halves(table)
+    else:
+        stacks, stack, image = (path.name,), np.zeros(table.rows, np.int64), np.arange(table.rows)
+        half, halves_from = np.ones(table.rows, np.int64), "nothing"
     micrographs, micrograph = _micrographs(table, stacks, stack)
-    half, halves_from = _halves(table)
+    if weight:
+        table.need(weight, "it was asked for as the particles' weight")
     ones = {name: table.numbers(name, default) for name, default in _PER_PARTICLE.items()}
     return Particles(
         path=path,
@@ -117,6 +129,8 @@ def read_particles(path: Path, *, pixel_size: float | None = None) -> Particles:
         image=image,
         micrographs=micrographs,
         micrograph=micrograph,
+        weight=_weights(table, weight),
+        image_sides=_sides(document, table.path, len(optics)),
         halves_from=halves_from,
     )
 
@@ -169,15 +183,15 @@ def _number(value: str) -> float:
         return float("nan")
 
 
-def _particle_loop(document: Any, path: Path) -> tuple[cif.Block, Any]:
-    """Return the block with the particles: ``data_particles``, or in 3.0 the one with rlnImageName."""
+def _particle_loop(document: Any, path: Path, needed: str) -> tuple[cif.Block, Any]:
+    """Return the block with the particles: ``data_particles``, or in 3.0 the one with the column ``needed``."""
     found = []
     for block in document:
         for item in block:
-            if item.loop is not None and "_rlnImageName" in item.loop.tags:
+            if item.loop is not None and f"_{needed}" in item.loop.tags:
                 found.append((block, item.loop))
     if not found:
-        raise InputError(f"{path}: no table has a column rlnImageName; give a STAR file of particles")
+        raise InputError(f"{path}: no table has a column {needed}; give a STAR file of particles")
     named = [one for one in found if one[0].name == "particles"] or found
     block, loop = named[0]
     if loop.length() == 0:
@@ -308,6 +322,24 @@ def _defocus(table: _Table) -> Floats | None:
     return np.stack([u, v, table.numbers("rlnDefocusAngle", 0.0)], axis=1)
 
 
+def _weights(table: _Table, name: str) -> Floats:
+    weights = table.numbers(name, 1.0) if name else np.ones(table.rows)
+    low = int(np.argmin(weights))
+    if weights[low] < 0:
+        raise InputError(f"{table.path}: {name} is {weights[low]:g} in row {low + 1}; a weight is not below 0")
+    return weights
+
+
+def _sides(document: Any, path: Path, groups: int) -> tuple[int | None, ...]:
+    for block in document:
+        if block.name == "optics":
+            for item in block:
+                if item.loop is not None and "_rlnImageSize" in item.loop.tags:
+                    sides = _Table(path, block, item.loop).numbers("rlnImageSize")
+                    return tuple(int(side) for side in sides)
+    return (None,) * groups
+
+
 def _images(table: _Table) -> tuple[tuple[str, ...], Integers, Integers]:
     """Split ``000012@stack.mrcs`` into the stacks' names, each particle's stack, and its image from 0."""
     stacks: dict[str, int] = {}
@@ -378,7 +410,7 @@ def row_checksums(particles: Particles, rows_of: Sequence[Integers], extra: Call
             particles.scale,
             particles.phase_shift,
             particles.half,
-            particles.stack,
+            particles.weight,
             particles.image,
             *([] if particles.defocus is None else [particles.defocus]),
         )
