@@ -13,11 +13,14 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Samples: images of up to 4096 pixels a side. Arrays of a row are 137 cache lines long, so that the samples of one
    place in the row are not all in the same set of the cache. */
 #define LONGEST_ROW 2192
+#define AHEAD 12 /* samples: cells are asked for that early; a fifth to a quarter less time than without */
+#define OUTSIDE 1000000
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float lanes __attribute__((vector_size(16), aligned(16)));
@@ -30,6 +33,7 @@ typedef struct {
     int64_t rows, columns;     /* of y and of x */
     float middle;              /* the index of frequency 0 in z and y */
     double limit;              /* Nyquist radius squared, with a margin for rounding */
+    int nearest, beyond;       /* planes written: nearest <= |z| < beyond */
 } Volume;
 
 typedef struct {
@@ -54,7 +58,8 @@ typedef struct {
     float fx[LONGEST_ROW];                      /* share of the farther cell along x */
     float c00[LONGEST_ROW], c01[LONGEST_ROW], c10[LONGEST_ROW], c11[LONGEST_ROW]; /* shares along z, y */
     float mirror[LONGEST_ROW];                  /* -1 where the opposite point is taken */
-    int32_t at[LONGEST_ROW];                    /* the cell before the point on each axis; -1: outside */
+    int32_t at[LONGEST_ROW];                    /* the cell before the point on each axis */
+    int32_t z[LONGEST_ROW];                     /* its plane, 0 for frequency 0; or OUTSIDE */
 } Row;
 
 /* t minus the nearest integer; right for |t| < 2^22. */
@@ -119,6 +124,39 @@ INLINE void span(const Slice *s, const Volume *v, int ky, int half_column, Row *
         row->first = (int)first;
     }
     row->count = last < row->first ? 0 : (int)last - row->first + 1;
+}
+
+/* Cut a row to the samples that touch the planes to be written; the part numbered `part`, 0 or 1. Returns whether there
+   is such a part. |z| grows linearly on either side of z = 0, so there are one or two parts. */
+INLINE int cut(const Slice *s, const Volume *v, const Row *whole, int part, Row *row)
+{
+    const double slope = s->matrix[6], z0 = s->matrix[7] * whole->ky;
+    const double near = v->nearest - 1.001, beyond = v->beyond + 0.001;
+    const int last = whole->first + whole->count - 1;
+    double from[2], to[2];
+    row->ky = whole->ky, row->first = whole->first, row->count = whole->count;
+    if (s->ctf[OVERLAP] != 0)
+        return part == 0; /* bent: looked at sample by sample */
+    if (fabs(slope) < 1e-9)
+        return part == 0 && fabs(z0) < beyond && fabs(z0) > near;
+    from[0] = (-beyond - z0) / slope, to[0] = (-near - z0) / slope;
+    from[1] = (near - z0) / slope, to[1] = (beyond - z0) / slope;
+    for (int i = 0; i < 2; i++) {
+        const double low = fmin(from[i], to[i]), high = fmax(from[i], to[i]);
+        from[i] = fmax(ceil(low), whole->first), to[i] = fmin(floor(high), last);
+    }
+    if (from[0] > from[1]) { /* in the order of the samples */
+        double swap = from[0];
+        from[0] = from[1], from[1] = swap;
+        swap = to[0], to[0] = to[1], to[1] = swap;
+    }
+    if (near <= 0 || to[0] >= from[1]) {
+        to[0] = fmax(to[0], to[1]);
+        to[1] = from[1] - 1;
+    }
+    row->first = (int)from[part];
+    row->count = (int)(to[part] - from[part]) + 1;
+    return row->count > 0;
 }
 
 /* Phase of the CTF, envelope, g^2. */
@@ -201,7 +239,7 @@ INLINE void place_row(const Slice *s, const Volume *v, Row *row, int sheet)
     const float bx = m[1] * row->ky, by = m[4] * row->ky, bz = m[7] * row->ky;
     const float hx = sheet * m[2], hy = sheet * m[5], hz = sheet * m[8];
     const float middle = v->middle, limit = (float)v->limit;
-    const int32_t rows = (int32_t)v->rows, columns = (int32_t)v->columns;
+    const int32_t plane = (int32_t)middle, rows = (int32_t)v->rows, columns = (int32_t)v->columns;
     const int n = row->count, first = row->first;
     for (int j = 0; j < n; j++) {
         const float k = (float)(first + j);
@@ -224,7 +262,8 @@ INLINE void place_row(const Slice *s, const Volume *v, Row *row, int sheet)
         row->c10[j] = fz * (1 - fy);
         row->c11[j] = fz * fy;
         row->mirror[j] = mirror;
-        row->at[j] = outside ? -1 : (iz * rows + iy) * columns + ix;
+        row->at[j] = (iz * rows + iy) * columns + ix;
+        row->z[j] = outside ? OUTSIDE : iz - plane;
     }
 }
 
@@ -258,61 +297,77 @@ INLINE void times_sheet(const Slice *s, const Row *row, int sheet, Row *out)
     }
 }
 
-/* Add a row's samples to their eight cells each. */
-INLINE void scatter(const Volume *v, const Row *row, int some_outside)
+/* Add a row's samples to their eight cells each, in the planes to be written. */
+INLINE void scatter(const Volume *v, const Row *row)
 {
     const int64_t to_y = v->columns, to_z = v->rows * v->columns;
+    const uint32_t planes = (uint32_t)(v->beyond - v->nearest);
     for (int j = 0; j < row->count; j++) {
-        if (some_outside && row->at[j] < 0)
+        const int32_t z = row->z[j];
+        if (z == OUTSIDE)
             continue;
+        const int near = (uint32_t)(abs(z) - v->nearest) < planes, far = (uint32_t)(abs(z + 1) - v->nearest) < planes;
         const lanes value = {row->re[j], row->im[j] * row->mirror[j], row->weight[j], 0.0f};
         const lanes right = value * row->fx[j], left = value - right;
         lanes *q = v->cells + row->at[j];
+        const lanes *ahead = v->cells + row->at[j + AHEAD < row->count ? j + AHEAD : j];
+        __builtin_prefetch(ahead, 1);
+        __builtin_prefetch(ahead + to_y, 1);
+        __builtin_prefetch(ahead + to_z, 1);
+        __builtin_prefetch(ahead + to_z + to_y, 1);
         const float c00 = row->c00[j], c01 = row->c01[j], c10 = row->c10[j], c11 = row->c11[j];
-        q[0] += left * c00;
-        q[1] += right * c00;
-        q[to_y] += left * c01;
-        q[to_y + 1] += right * c01;
-        q[to_z] += left * c10;
-        q[to_z + 1] += right * c10;
-        q[to_z + to_y] += left * c11;
-        q[to_z + to_y + 1] += right * c11;
+        if (near) {
+            q[0] += left * c00;
+            q[1] += right * c00;
+            q[to_y] += left * c01;
+            q[to_y + 1] += right * c01;
+        }
+        if (far) {
+            q[to_z] += left * c10;
+            q[to_z + 1] += right * c10;
+            q[to_z + to_y] += left * c11;
+            q[to_z + to_y + 1] += right * c11;
+        }
     }
 }
 
 INLINE void insert_slice(const Slice *s, const Volume *v)
 {
-    Row row, bent;
+    Row whole, row, bent;
     const int half = s->side / 2;
     for (int ky = -((s->side - 1) / 2); ky <= half; ky++) {
-        span(s, v, ky, 1, &row);
-        if (row.count == 0)
+        span(s, v, ky, 1, &whole);
+        if (whole.count == 0)
             continue;
-        image_row(s, &row);
-        move_row(s, &row);
-        weigh_row(s, &row);
-        if (s->ctf[OVERLAP] == 0) {
-            place_row(s, v, &row, 0);
-            times_ctf(s, &row);
-            scatter(v, &row, 0);
-            continue;
-        }
-        bent.ky = ky, bent.first = row.first, bent.count = row.count;
-        memcpy(bent.g2, row.g2, sizeof(float) * row.count);
-        for (int sheet = 1; sheet >= -1; sheet -= 2) {
-            place_row(s, v, &bent, sheet);
-            times_sheet(s, &row, sheet, &bent);
-            scatter(v, &bent, 1);
+        for (int part = 0; part < 2; part++) {
+            if (!cut(s, v, &whole, part, &row))
+                continue;
+            image_row(s, &row);
+            move_row(s, &row);
+            weigh_row(s, &row);
+            if (s->ctf[OVERLAP] == 0) {
+                place_row(s, v, &row, 0);
+                times_ctf(s, &row);
+                scatter(v, &row);
+                continue;
+            }
+            bent.ky = ky, bent.first = row.first, bent.count = row.count;
+            memcpy(bent.g2, row.g2, sizeof(float) * row.count);
+            for (int sheet = 1; sheet >= -1; sheet -= 2) {
+                place_row(s, v, &bent, sheet);
+                times_sheet(s, &row, sheet, &bent);
+                scatter(v, &bent);
+            }
         }
     }
 }
 
 /* Trilinear samples of the volume at a row's places. */
-INLINE void gather(const Volume *v, Row *row, int some_outside)
+INLINE void gather(const Volume *v, Row *row)
 {
     const int64_t to_y = v->columns, to_z = v->rows * v->columns;
     for (int j = 0; j < row->count; j++) {
-        if (some_outside && row->at[j] < 0) {
+        if (row->z[j] == OUTSIDE) {
             row->re[j] = row->im[j] = 0;
             continue;
         }
@@ -355,7 +410,7 @@ INLINE void extract_slice(const Slice *s, const Volume *v)
         image_row(s, &row);
         if (s->ctf[OVERLAP] == 0) {
             place_row(s, v, &row, 0);
-            gather(v, &row, 0);
+            gather(v, &row);
             for (int j = 0; j < row.count; j++) {
                 const float ctf = row.envelope[j] * sine(to_turn(row.phase[j]));
                 re[j] = row.re[j] * ctf;
@@ -366,7 +421,7 @@ INLINE void extract_slice(const Slice *s, const Volume *v)
             memset(im, 0, sizeof(float) * row.count);
             for (int sheet = 1; sheet >= -1; sheet -= 2) {
                 place_row(s, v, &row, sheet);
-                gather(v, &row, 1);
+                gather(v, &row);
                 for (int j = 0; j < row.count; j++) { /* (sin chi - i sheet cos chi) / 2 */
                     const float turn = to_turn(row.phase[j]), e = 0.5f * row.envelope[j];
                     const float p = e * sine(turn), q = -e * sheet * cosine(turn);

@@ -13,6 +13,8 @@ def insert_slices(
     table_of: npt.NDArray[np.int32],
     curves: npt.NDArray[np.float32],
     curve_of: npt.NDArray[np.int32],
+    nearest: int,
+    beyond: int,
 ) -> None: ...
 def extract_slices(
     volume: npt.NDArray[np.float32],

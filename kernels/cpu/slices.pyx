@@ -14,6 +14,8 @@ cdef extern from "slices.h" nogil:
         int64_t columns
         float middle
         double limit
+        int nearest
+        int beyond
 
     ctypedef struct Slice:
         float *spectrum
@@ -70,7 +72,8 @@ def insert_slices(float[:, :, :, ::1] volume not None, float complex[:, :, ::1] 
                   const int32_t[::1] order not None, const double[:, :, ::1] matrices not None,
                   const double[:, ::1] shifts not None, const double[:, ::1] ctf not None,
                   const float[:, :, :, ::1] tables not None, const int32_t[::1] table_of not None,
-                  const float[:, ::1] curves not None, const int32_t[::1] curve_of not None):
+                  const float[:, ::1] curves not None, const int32_t[::1] curve_of not None,
+                  int nearest, int beyond):
     """See ``reference.slices.insert_slices``. Releases the GIL."""
     cdef Volume v = _volume(volume)
     cdef Slice s
@@ -81,6 +84,7 @@ def insert_slices(float[:, :, :, ::1] volume not None, float complex[:, :, ::1] 
             raise ValueError("order names a spectrum, or curve_of a curve, that is not there")
     s.side = <int> spectra.shape[1]
     s.curve_length = <int> curves.shape[1]
+    v.nearest, v.beyond = nearest, beyond
     with nogil:
         for i in range(order.shape[0]):
             n = order[i]

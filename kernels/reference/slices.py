@@ -28,6 +28,8 @@ def insert_slices(
     table_of: Index,
     curves: Float32,
     curve_of: Index,
+    nearest: int,
+    beyond: int,
 ) -> None:
     """Add the spectra of images to a Fourier volume, times their CTF, and the CTF's square to its weights.
 
@@ -45,6 +47,7 @@ def insert_slices(
     ``tables`` [T, n, n // 2 + 1, 2]: aberrations in turns, symmetric (subtracted from the CTF's phase) and
     antisymmetric (a phase of the spectrum); ``table_of`` [N]: which, or -1.
     ``curves`` [C, S]: weights w at |k| = 0, 1, ... Fourier pixels of the image; ``curve_of`` [N]: which, or -1.
+    Only the planes ``nearest`` <= |z| < ``beyond`` are written, so that several may be at work on one volume.
     """
     for n in order:
         k = _frequencies(spectra[n], matrices[n], volume, half_column=True)
@@ -58,7 +61,7 @@ def insert_slices(
         sine = envelope * np.sin(2 * np.pi * phase)
         if ctf[n, OVERLAP] == 0:
             times = [sine, np.abs(sine), 1.0][int(ctf[n, STATE])]
-            _add(volume, points, w * times * value, w * sine**2)
+            _add(volume, points, w * times * value, w * sine**2, nearest, beyond)
             continue
         same = _likeness(ctf[n, OVERLAP] * g2)
         square = 0.5 * (same * sine**2 + (1 - same) * envelope**2 / 2)
@@ -66,7 +69,7 @@ def insert_slices(
             bent = points + sheet * matrices[n][:, 2:] * g2
             inside = (bent**2).sum(0) <= (volume.shape[2] - 2) ** 2 * (1 + 1e-6)
             own = np.conj(_sheet(sheet, phase, envelope))
-            _add(volume, bent[:, inside], (w * own * value)[inside], (w * square)[inside])
+            _add(volume, bent[:, inside], (w * own * value)[inside], (w * square)[inside], nearest, beyond)
 
 
 def extract_slices(
@@ -156,12 +159,16 @@ def _corners(volume: Float32, points: Float64) -> tuple[NDArray[np.bool_], NDArr
     return flipped, np.array(numbers), np.array(shares)
 
 
-def _add(volume: Float32, points: Float64, value: NDArray[np.complex128], weight: Float64) -> None:
+def _add(
+    volume: Float32, points: Float64, value: NDArray[np.complex128], weight: Float64, nearest: int, beyond: int
+) -> None:
     flipped, numbers, shares = _corners(volume, points)
     cells = volume.reshape(-1, 4)
+    plane = np.abs(np.arange(len(volume)) - len(volume) // 2)
+    written = np.repeat((nearest <= plane) & (plane < beyond), volume[0, ..., 0].size)
     for lane, what in enumerate((value.real, np.where(flipped, -value.imag, value.imag), weight)):
         total = np.bincount(numbers.ravel(), (shares * what).ravel(), minlength=len(cells))
-        cells[:, lane] += total.astype(np.float32)
+        cells[written, lane] += total[written].astype(np.float32)
 
 
 def _read(volume: Float32, points: Float64) -> NDArray[np.complex128]:

@@ -1,10 +1,14 @@
 """The sums of a reconstruction: particles added to one Fourier volume for each half map.
 
-Sums are float32. Images go into the sums of their half in the order given, whatever the number of threads, so the same
-calls of ``add`` give the same bits.
+Threads share the two volumes: each takes a slab of planes of one of them, and of each image the samples that fall
+there, so no cell has two writers and none needs a copy. Images go into a cell in the order given, whatever the number
+of threads and slabs: the same calls of ``add`` give the same bits. Sums are float32.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,10 +18,12 @@ from pypcore.kernels import fft
 from pypcore.reconstruct.particles import Ctf, DoseWeights, Ewald, Optics, Poses
 from pypcore.reconstruct.transfer import Frame, transfer_of
 
+Step = partial[None]
+
 HALVES = 2
 LANES = 4  # of a cell: real, imaginary, weight, nothing (so that a cell is 16 bytes, one wide load)
 PACKED_LANES = 3  # what is worth keeping of them
-CHUNK = 16  # images transformed at a time
+BATCH = 8  # images transformed together: the same for any number of threads, as the last bits may depend on it
 
 
 def volume_shape(box: int, padding: int) -> tuple[int, int, int]:
@@ -27,10 +33,25 @@ def volume_shape(box: int, padding: int) -> tuple[int, int, int]:
 
 
 def memory_needed(box: int, padding: int = 1, threads: int = 1, image_box: int | None = None) -> int:
-    """Return the bytes of an ``Accumulator`` while it adds: both sums, and images and spectra of a chunk a thread."""
+    """Return the bytes of an ``Accumulator`` while it adds: both sums, and spectra of two chunks."""
     z, y, x = volume_shape(box, padding)
     side = image_box or box
-    return HALVES * z * y * x * LANES * 4 + threads * CHUNK * side * (side // 2 + 1) * 8 * 3
+    spectra = side * (side // 2 + 1) * 8
+    return HALVES * z * y * x * LANES * 4 + (2 * chunk_size(side) + 3 * BATCH * threads) * spectra
+
+
+def chunk_size(image_box: int) -> int:
+    """Return how many images are in hand at a time: 8 MB of spectra, in whole batches."""
+    spectrum = image_box * (image_box // 2 + 1) * 8
+    return BATCH * max(1, min(16, 2**23 // (BATCH * spectrum)))
+
+
+def slabs(radius: int, count: int) -> list[tuple[int, int]]:
+    """Cut planes 0 <= |z| <= ``radius`` + 1 into up to ``count`` slabs of equal work, for evenly spread views."""
+    # Of the samples of slices in all directions, the share 2 a - a² has |z| < a radius.
+    inner = radius * (1 - np.sqrt(1 - np.arange(count) / count))
+    edges = [*sorted({int(edge) for edge in np.rint(inner)}), radius + 2]
+    return list(pairwise(edges))
 
 
 class Accumulator:
@@ -57,6 +78,8 @@ class Accumulator:
         self.sums = np.zeros((HALVES, *volume_shape(box, padding), LANES), np.float32)
         self.particles = np.zeros(HALVES, np.int64)  # added to each half
         self.weights = np.zeros(HALVES, np.float64)  # the sums of their weights
+        self._spectra = [np.empty((0, 0, 0), np.complex64)] * 2
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reconstruct") if threads > 1 else None
 
     def add(
         self,
@@ -104,22 +127,54 @@ class Accumulator:
         area = np.array([(each.pixel_size / self.pixel_size) ** 2 for each in groups])[group].astype(np.float32)
         curves = np.zeros((0, 1), np.float32) if dose is None else np.asarray(dose.curves, np.float32)
         curve_of = np.full(count, -1, np.int32) if dose is None else np.broadcast_to(dose.which, count).astype(np.int32)
-        insert = kernels.get("insert_slices", "cython")
-        for first in range(0, count, CHUNK):
-            part = slice(first, min(first + CHUNK, count))
-            spectra = fft.rfft2(np.ascontiguousarray(images[part], np.float32))
-            if (area[part] != 1).any():
-                spectra *= area[part, None, None]
-            for number in range(HALVES):
-                order = np.flatnonzero((half[part] == number + 1) & (weight[part] > 0)).astype(np.int32)
-                insert(
-                    self.sums[number], spectra, order, transfer.matrices[part], transfer.shifts[part],
-                    transfer.ctf[part], transfer.tables, transfer.table_of[part], curves, curve_of[part],
-                )  # fmt: skip
+        rows = (transfer.matrices, transfer.shifts, transfer.ctf)
+        half_used = half * (weight > 0)
+        chunk = chunk_size(images.shape[1])
+        ready: list[Step] = []
+        # One chunk is transformed while the one before goes into the sums: who is done with one has the other to do.
+        for first in range(0, count, chunk):
+            part = slice(first, first + chunk)
+            transforms, spectra = self._transforms(images[part], area[part])
+            self._do([*ready, *transforms])
+            described = (*(row[part] for row in rows), transfer.tables, transfer.table_of[part], curves, curve_of[part])
+            ready = self._insertions(spectra, half_used[part], described)
+        self._do(ready)
         for number in range(HALVES):
             own = (half == number + 1) & (weight > 0)
             self.particles[number] += np.count_nonzero(own)
             self.weights[number] += weight[own].sum()
+
+    def _transforms(
+        self, images: NDArray[np.float32], area: NDArray[np.float32]
+    ) -> tuple[list[Step], NDArray[np.complex64]]:
+        count, side = images.shape[:2]
+        # Two chunks in turn, kept: fresh memory of this size costs as much as the transform.
+        if self._spectra[0].shape[1:] != (side, side // 2 + 1):
+            self._spectra = [np.empty((chunk_size(side), side, side // 2 + 1), np.complex64) for _ in range(2)]
+        self._spectra.reverse()
+        spectra = self._spectra[0][:count]
+
+        def transform(own: slice) -> None:
+            spectra[own] = fft.rfft2(np.ascontiguousarray(images[own], np.float32))
+            if (area[own] != 1).any():
+                spectra[own] *= area[own, None, None]
+
+        return [partial(transform, slice(first, first + BATCH)) for first in range(0, count, BATCH)], spectra
+
+    def _insertions(
+        self, spectra: NDArray[np.complex64], half: NDArray[np.int64], described: tuple[object, ...]
+    ) -> list[Step]:
+        insert = kernels.get("insert_slices", "cython")
+        orders = [np.flatnonzero(half == 1 + number).astype(np.int32) for number in range(HALVES)]
+        return [
+            partial(insert, self.sums[number], spectra, orders[number], *described, *planes)
+            for planes in slabs(self.box * self.padding // 2, -(-self.threads // HALVES))
+            for number in range(HALVES)
+        ]
+
+    def _do(self, steps: list[Step]) -> None:
+        for _ in self._pool.map(partial.__call__, steps) if self._pool else map(partial.__call__, steps):
+            pass
 
     def merge(self, other: "Accumulator") -> None:
         """Add another accumulator's sums to these."""

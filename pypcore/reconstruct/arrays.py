@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pypcore import kernels
 from pypcore.kernels import fft
-from pypcore.reconstruct.accumulator import CHUNK, LANES, Accumulator, volume_shape
+from pypcore.reconstruct.accumulator import LANES, Accumulator, chunk_size, volume_shape
 from pypcore.reconstruct.finish import Finish, make_map
 from pypcore.reconstruct.particles import Ctf, DoseWeights, Ewald, Optics, Poses
 from pypcore.reconstruct.transfer import Frame, transfer_of
@@ -125,8 +125,9 @@ class Projector:
         transfer = transfer_of(frame, poses, ctf, groups, numbers, ewald=self.ewald)
         images = np.empty((count, box, box), np.float32)
         extract = kernels.get("extract_slices", "cython")
-        for first in range(0, count, CHUNK):
-            part = slice(first, min(first + CHUNK, count))
+        chunk = chunk_size(box)
+        for first in range(0, count, chunk):
+            part = slice(first, min(first + chunk, count))
             spectra = np.empty((part.stop - first, box, box // 2 + 1), np.complex64)
             extract(
                 self.cells, spectra, transfer.matrices[part], transfer.shifts[part], transfer.ctf[part],
