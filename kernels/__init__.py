@@ -12,8 +12,8 @@ from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
     "extract_slices": {"reference": "reference.slices", "cython": "cpu.slices"},
-    "insert_slices": {"reference": "reference.slices", "cython": "cpu.slices"},
-    "rotate_sums": {"reference": "reference.rotate"},
+    "insert_slices": {"reference": "reference.slices", "cython": "cpu.slices", "numba": "cpu.slices_numba"},
+    "rotate_sums": {"reference": "reference.rotate", "numba": "cpu.rotate"},
     "patch_gradient": {"reference": "reference.gradient", "numba": "cpu.gradient"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
     "warp_accumulate": {"reference": "reference.warp", "numba": "cpu.warp"},

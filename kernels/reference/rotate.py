@@ -4,17 +4,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def rotate_sums(sums: NDArray[np.float32], rotations: NDArray[np.float64], result: NDArray[np.float32]) -> None:
+def rotate_sums(
+    sums: NDArray[np.float32], rotations: NDArray[np.float64], result: NDArray[np.float32], first: int, beyond: int
+) -> None:
     """Add to each cell the sums at its frequency turned by each rotation: result(k) += sum_R sums(R k).
 
     ``sums``, ``result`` [z, y, x, 4]: real, imaginary, weight, nothing, as ``insert_slices`` has them, with the plane
     x = 0 whole. ``rotations`` [n, 3, 3], vectors (x, y, z). Read by trilinear interpolation, within the Nyquist
-    radius X - 2.
+    radius X - 2. Written are the planes ``first`` <= index < ``beyond`` along z.
     """
     sides, middle, radius = sums.shape[:3], sums.shape[0] // 2, sums.shape[2] - 2
     z, y, x = np.meshgrid(*(np.arange(side) for side in sides), indexing="ij")
     k = np.stack([x, y - middle, z - middle]).reshape(3, -1)
-    inside = (k * k).sum(0) <= radius**2
+    inside = ((k * k).sum(0) <= radius**2) & (z.ravel() >= first) & (z.ravel() < beyond)
     cells = sums.reshape(-1, 4).astype(np.float64)
     for rotation in rotations:
         turned = rotation @ k[:, inside]

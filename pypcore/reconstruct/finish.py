@@ -3,6 +3,7 @@
 A map is that of the density along lines: its projections (sums over voxels) are the images. Its mean is 0.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,11 @@ def fold(sums: Sums) -> None:
 def symmetrise(sums: Sums, rotations: NDArray[np.float64], threads: int = 1) -> Sums:
     """Return the sums plus those seen from each rotation of a group; the plane x = 0 has to be whole (``fold``)."""
     result = np.zeros_like(sums)
-    kernels.get("rotate_sums", "reference")(sums, rotations, result)
+    rotate = kernels.get("rotate_sums", "numba")
+    planes = [(first, min(first + 8, len(sums))) for first in range(0, len(sums), 8)]
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda part: rotate(sums, rotations, result, *part), planes):
+            pass
     return result
 
 
@@ -109,7 +114,33 @@ def _gridding_weights(
     padding: int,
     threads: int,
 ) -> NDArray[np.float32]:
-    raise NotImplementedError
+    """Factors f such that f W, smoothed by a narrow kernel, is 1 wherever there are samples.
+
+    Pipe and Menon (1999, Magn. Reson. Med. 41, 179). The kernel is a Kaiser-Bessel blob (Lewitt 1990, J. Opt. Soc. Am.
+    A 7, 1834) with RELION's radius of 1.9 Fourier pixels and alpha 15; smoothing is its transform in real space.
+    """
+    side = weight.shape[0]
+    squared = (np.fft.fftfreq(side) ** 2).astype(np.float32)
+    radius = np.sqrt(squared[:, None, None] + squared[None, :, None] + squared)
+    table = _blob_transform(np.linspace(0, 1, 4096), 1.9 * padding, 15.0)
+    blob = np.interp(radius, np.linspace(0, 1, 4096), table / table[0]).astype(np.float32)
+    least = np.maximum(FLOOR * mean, 1e-30).astype(np.float32)[shell]
+    factor = np.where(weight > 0, 1 / np.maximum(weight, least), 0).astype(np.float32)
+    for _ in range(iterations):
+        real = scipy.fft.irfftn(factor * weight, (side,) * 3, workers=threads)
+        real *= blob
+        smooth = scipy.fft.rfftn(real, workers=threads).real
+        factor /= np.maximum(smooth, 1e-6)
+    return factor
+
+
+def _blob_transform(k: NDArray[np.float64], radius: float, alpha: float) -> NDArray[np.float64]:
+    """Transform of a Kaiser-Bessel blob in three dimensions (order 0), up to a factor: I or J of order 3/2."""
+    s = (2 * np.pi * radius * k) ** 2 - alpha**2
+    root = np.sqrt(np.maximum(np.abs(s), 1e-12))
+    inside = (root * np.cosh(root) - np.sinh(root)) / root**3
+    outside = (np.sin(root) - root * np.cos(root)) / root**3
+    return np.where(s < 0, inside, outside)
 
 
 def _to_real(spectrum: NDArray[np.complex64], box: int, padding: int, threads: int) -> Map:

@@ -71,7 +71,8 @@ def slices_arguments(rng: np.random.Generator, size: int) -> dict[str, Any]:
 
 
 def insert_case(rng: np.random.Generator, size: int) -> Case:
-    return list(slices_arguments(rng, size).values()), [0]
+    planes = {8: (0, 99), 37: (0, 5), 64: (3, 20)}[size]
+    return [*slices_arguments(rng, size).values(), *planes], [0]
 
 
 def extract_case(rng: np.random.Generator, size: int) -> Case:
@@ -82,7 +83,7 @@ def extract_case(rng: np.random.Generator, size: int) -> Case:
 
 def rotate_case(rng: np.random.Generator, size: int) -> Case:
     sums = slices_arguments(rng, size)["volume"]
-    return [sums, point_group("D3"), np.zeros_like(sums)], [2]
+    return [sums, point_group("D3"), np.zeros_like(sums), 2, len(sums) - 3], [2]
 
 
 def nibbles_case(rng: np.random.Generator, size: int) -> Case:
@@ -91,7 +92,7 @@ def nibbles_case(rng: np.random.Generator, size: int) -> Case:
 
 
 # Share of the largest value. Phases of some tens of turns are rounded to 1e-6 turns in single precision.
-TOLERANCE = {"extract_slices": 2e-5, "insert_slices": 2e-5}
+TOLERANCE = {"extract_slices": 2e-5, "insert_slices": 2e-5, "rotate_sums": 1e-5}
 
 CASES: dict[str, Callable[[np.random.Generator, int], Case]] = {
     "extract_slices": extract_case,
