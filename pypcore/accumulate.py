@@ -32,16 +32,15 @@ class _Spoiled(Exception):
 class _Progress:
     """How far a bundle is: entries of the items in the sum, numbers of those that were tried and are not.
 
-    ``fresh`` are the records of items that are in the sum, but in no partial yet.
+    ``fresh`` are the records of items that are in the sum, but in no partial yet; ``saved``: the partial says all this.
     """
 
     entries: list[Entry] = field(default_factory=list)
     left_out: set[int] = field(default_factory=set)
     fresh: list[Record] = field(default_factory=list)
-
-    @property
-    def last(self) -> int:
-        return max([*(entry.index for entry in self.entries), *self.left_out], default=-1)
+    saved: bool = False
+    after: int = -1
+    """The last item that the partial which it goes on from had tried."""
 
 
 class Accumulator:
@@ -82,10 +81,9 @@ class Accumulator:
 
     def _add_rest(self, items: Sequence[Item], progress: _Progress, stop: Callable[[], bool]) -> None:
         saved = time.monotonic()
-        after = progress.last
         try:
             for item in items:
-                if item.index <= after or item.index in progress.left_out:
+                if item.index <= progress.after or item.index in progress.left_out:
                     continue
                 if stop():
                     break
@@ -93,9 +91,6 @@ class Accumulator:
                 if self.interval and time.monotonic() - saved >= self.interval:
                     self._save(items, progress)
                     saved = time.monotonic()
-            else:
-                self._save(items, progress, ended=True)
-                return
         except Exception:
             raise
         except BaseException:  # this process is being ended: what is whole is kept
@@ -108,7 +103,7 @@ class Accumulator:
         worker = self.worker
         if item.index in worker.job.cancelled_items():
             worker.record(end_record(item, worker.digest, records.CANCELLED, "left out by the user"))
-            progress.left_out.add(item.index)
+            self._leave_out(item, progress)
             return
         assert self.sum is not None
         total = self.sum
@@ -123,7 +118,7 @@ class Accumulator:
         if record["outcome"] != records.DONE:
             worker.record(record)
             worker.in_hand = None
-            progress.left_out.add(item.index)
+            self._leave_out(item, progress)
             if self.adding:
                 raise _Spoiled
             return
@@ -131,13 +126,19 @@ class Accumulator:
         worker.in_hand = None
         progress.entries.append(Entry.of(item, record["figures"], record["products"]))
         progress.fresh.append(record)
+        progress.saved = False
         self.adding = False  # only now does what is in the sum have its name beside it
+
+    @staticmethod
+    def _leave_out(item: Item, progress: _Progress) -> None:
+        progress.left_out.add(item.index)
+        progress.saved = False
 
     # -- on disk
 
-    def _save(self, items: Sequence[Item], progress: _Progress, *, ended: bool = False) -> None:
-        """Write the partial, then record what is in it as done. At the end of a bundle it is written even if empty."""
-        if not progress.fresh and not ended:
+    def _save(self, items: Sequence[Item], progress: _Progress) -> None:
+        """Write the partial where it does not say all this yet, then record what is in it as done."""
+        if progress.saved or not (progress.entries or progress.left_out):
             return
         worker, bundle = self.worker, self._number(items)
         assert self.sum is not None
@@ -154,6 +155,7 @@ class Accumulator:
         for record in progress.fresh:
             self._record_done(record, bundle)
         progress.fresh.clear()
+        progress.saved = True
         self.saving = False
 
     def _record_done(self, record: Record, bundle: int) -> None:
@@ -192,7 +194,8 @@ class Accumulator:
 
     def _take_up(self, partial: PartialReader, items: Sequence[Item], left_out: set[int]) -> _Progress | None:
         header = partial.header
-        progress = _Progress(list(header.items), {*header.left_out, *left_out})
+        progress = _Progress(list(header.items), {*header.left_out, *left_out}, after=header.last)
+        progress.saved = progress.left_out == set(header.left_out)
         rest = [item for item in items if item.index > header.last and item.index not in left_out]
         if rest:
             assert self.sum is not None

@@ -156,7 +156,8 @@ def write_mrc(
     """Write an image [y, x], or a stack of images or (``volume``) a map [z, y, x].
 
     ``pixel_size`` in Å. Integers of the MRC's types (int8, int16, uint16) are kept, all else becomes float32
-    (mode 2), or float16 (mode 12, for RELION 4 and newer). ``label`` (80 characters at most) says what it is. The same data give the same bytes: no date is written.
+    (mode 2), or float16 (mode 12, for RELION 4 and newer). ``label``, ASCII of at most 80 characters, says what it is.
+    The same data give the same bytes: no date is written.
     Raises InputError where a value does not fit float16.
     """
     import mrcfile
