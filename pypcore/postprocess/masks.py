@@ -32,8 +32,18 @@ def soft(outside: npt.NDArray[np.floating], edge: float) -> Map:
     return (0.5 + 0.5 * np.cos(np.pi * np.clip(outside / edge, 0, 1))).astype(np.float32)
 
 
-def automatic(volume: Map, pixel_size: float, *, lowpass: float = LOWPASS, edge: float | None = None) -> Map:
+def automatic(
+    volume: Map,
+    pixel_size: float,
+    *,
+    lowpass: float = LOWPASS,
+    edge: float | None = None,
+    threshold: float | None = None,
+) -> Map:
     """Return a mask around the particle in a map: its lowpassed density where that stands out of the solvent's.
+
+    ``threshold`` is the density from which on it does; None: found from the solvent's spread.
+
 
     The solvent is what lies outside of the largest sphere. Specks are left out, holes are filled, the border is moved
     outwards by ``GROWN`` voxels. A sphere of 0.45 box where nothing stands out.
@@ -47,7 +57,8 @@ def automatic(volume: Map, pixel_size: float, *, lowpass: float = LOWPASS, edge:
     spread = 1.4826 * float(np.median(np.abs(solvent - np.median(solvent)))) or float(np.std(solvent))
     # Noise outside the corner sphere is damped by nothing, so the same level holds inside; ringing of a strong
     # particle is not noise, and a tenth of its highest density keeps that out.
-    level = max(float(np.median(solvent)) + DEVIATIONS * spread, 0.1 * float(np.max(smooth)))
+    found = max(float(np.median(solvent)) + DEVIATIONS * spread, 0.1 * float(np.max(smooth)))
+    level = found if threshold is None else threshold
     seen, count = scipy.ndimage.label((smooth > level) & ~far)
     if not count:
         return sphere(box, 0.45 * box - edge, edge=edge)

@@ -58,7 +58,7 @@ def undisturbed(particle_set: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return contents(folder / "job")
 
 
-OPTIONS: dict[str, Any] = {"bundle_size": 5, "memory": 1}
+OPTIONS: dict[str, Any] = {"bundle_size": 5, "memory": 1, "total_threads": 1}  # one worker: starting costs most
 
 
 def contents(job: Path) -> dict[str, bytes]:
