@@ -107,7 +107,7 @@ def read_particles(path: Path, *, pixel_size: float | None = None, weight: str =
         stacks, stack, image = _images(table)
         half, halves_from = _halves(table)
     else:
-        stacks, stack, image = (path.name,), np.zeros(table.rows, np.int64), np.arange(table.rows)
+        stacks, stack, image = ("",), np.zeros(table.rows, np.int64), np.arange(table.rows)
         half, halves_from = np.ones(table.rows, np.int64), "nothing"
     micrographs, micrograph = _micrographs(table, stacks, stack)
     if weight:
@@ -359,7 +359,7 @@ def _images(table: _Table) -> tuple[tuple[str, ...], Integers, Integers]:
 def _micrographs(table: _Table, stacks: tuple[str, ...], stack: Integers) -> tuple[tuple[str, ...], Integers]:
     """Return the micrographs as they come, and each particle's; stacks stand for them where they are not named."""
     if not table.has("rlnMicrographName"):
-        return stacks, stack
+        return tuple(name or table.path.stem for name in stacks), stack
     known: dict[str, int] = {}
     numbers = [known.setdefault(name, len(known)) for name in table.text("rlnMicrographName")]
     return tuple(known), np.array(numbers, np.int64)

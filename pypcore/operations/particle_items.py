@@ -43,11 +43,13 @@ class Table:
         beside = self.particles.path.parent / name
         return beside if not path.exists() and beside.exists() else path
 
-    @cached_property
-    def stack_facts(self) -> tuple[tuple[int, int], ...]:
-        """Size and time of change of every stack; zeros for one that is not there."""
+    def look_at_stacks(self) -> tuple[tuple[int, int], ...]:
+        """Return size and time of change of every stack as they are now; zeros for one that is not there."""
         facts = []
-        for number in range(len(self.particles.stacks)):
+        for number, name in enumerate(self.particles.stacks):
+            if not name:  # nobody asked for images
+                facts.append((0, 0))
+                continue
             try:
                 stat = self.stack(number).stat()
                 facts.append((stat.st_size, stat.st_mtime_ns))
@@ -108,7 +110,7 @@ def discover_parts(
 def _found(given: Path, table: Table) -> list[Found]:
     parts = list(table.parts.items())
     stacks_of = [np.unique(table.particles.stack[rows]) for _, rows in parts]
-    facts = table.stack_facts
+    facts = table.look_at_stacks()
 
     def extra(part: int) -> bytes:
         return repr([(table.particles.stacks[one], *facts[one]) for one in stacks_of[part]]).encode()
