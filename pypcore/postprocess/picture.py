@@ -73,7 +73,7 @@ def _draw_fsc(axes: Any, fsc: Fsc) -> None:
     ticks = axes.get_xticks()
     ticks = ticks[(ticks > 0) & (ticks <= fsc.frequency[-1])]
     axes.set_xticks(ticks, [f"{1 / tick:.3g}" for tick in ticks])
-    axes.legend(loc="lower left", fontsize=8, frameon=False)
+    axes.legend(loc="best", fontsize=8, frameon=False)
     axes.set_title("Fourier shell correlation of the halves", fontsize=10)
 
 

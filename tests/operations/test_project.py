@@ -40,7 +40,7 @@ def test_projections_are_the_images_and_go_back_to_the_map(there: Path) -> None:
     again = pypcore.run("reconstruct", "projected/projections.star", "again", bundle_size=3, memory=1)
     assert again.phase == "done"
     volume, truth = (read_mrc(path)[0] for path in (there / "again/map.mrc", there / "map.mrc"))
-    assert measure(volume, truth, PIXEL).unmasked[1:8].min() > 0.95
+    assert measure(volume, truth, PIXEL).unmasked[1:8].min() > 0.9
 
 
 def test_bad_maps_are_one_line(there: Path) -> None:

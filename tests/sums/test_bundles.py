@@ -191,3 +191,24 @@ def test_too_little_memory_is_said_of_each_item(job: Job, folder: Path) -> None:
     assert outcomes(job) == [records.MEMORY] * SIZE
     last = list(read_records(job.records))[-1]
     assert "give more --memory" in last["message"]
+
+
+def test_an_index_of_the_records_tells_of_sums_what_the_records_do(job: Job, worker_of: WorkerOf, monkeypatch) -> None:
+    from pypcore.operations import reconstruct
+    from pypcore.status import read_status
+
+    count, process = iter(range(10**6)), reconstruct.Reconstruct.process
+
+    def die(*args: Any) -> Any:
+        if next(count) == 4:
+            raise KeyboardInterrupt
+        return process(*args)
+
+    with monkeypatch.context() as patch, worker_of("job", "0001-00-1") as worker:
+        patch.setattr(reconstruct.Reconstruct, "process", die)
+        patch.setattr("pypcore.accumulate.Accumulator._save", lambda *args: None)
+        with pytest.raises(KeyboardInterrupt):
+            worker.do_bundle(list(job.items()))
+    known, glance = read_status(job), read_status(job, glance=True)
+    assert known.counts == glance.counts
+    assert (known.counts["waiting"], known.counts["lost"], known.counts["done"]) == (11, 1, 0)
