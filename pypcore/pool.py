@@ -20,6 +20,7 @@ from pypcore.job import SIGN_OF_LIFE_S, Job, Run
 from pypcore.machine import Slot
 from pypcore.records import Record, Recorder
 from pypcore.seat import Seat
+from pypcore.summing_seat import SummingSeat
 
 HEED_S = 0.1  # how often it is looked whether somebody wants the job to stop
 
@@ -94,7 +95,8 @@ class Pool:
             with self._lock:
                 return None if self.finish.is_set() else next(source, None)
 
-        self._drive(lambda slot: Seat(self, slot).do_bundles(next_bundle))
+        kind = SummingSeat if self.summing else Seat
+        self._drive(lambda slot: kind(self, slot).do_bundles(next_bundle))
 
     def merge(self, of: str) -> Record | None:
         """Run Merge on the first slot; return its record, or None when it was stopped. ``of`` names what is merged."""

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from gemmi import cif
 
 from pypcore.errors import InputError
+from pypcore.formats.particle_optics import image_sides, read_optics
+from pypcore.formats.star_table import StarTable
 from pypcore.reconstruct.particles import Ctf, Optics, Poses
 
 Floats = npt.NDArray[np.float64]
@@ -24,9 +26,6 @@ Integers = npt.NDArray[np.int64]
 TOMO = "rlnTomoVisibleFrames"
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _PER_PARTICLE = {"rlnCtfBfactor": 0.0, "rlnCtfScalefactor": 1.0, "rlnPhaseShift": 0.0}
-_IDENTITY = {"00": 1.0, "01": 0.0, "10": 0.0, "11": 1.0}
-_OPTICS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
-_MORE_OPTICS = ("rlnBeamTiltX", "rlnBeamTiltY", "rlnCtfDataAreCtfPremultiplied", "rlnImageDimensionality")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def read_particles(path: Path, *, pixel_size: float | None = None, weight: str =
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a STAR file ({reason})") from error
-    table = _Table(path, *_particle_loop(document, path, "rlnImageName" if images else "rlnAngleRot"))
+    table = StarTable(path, *_particle_loop(document, path, "rlnImageName" if images else "rlnAngleRot"))
     if table.has(TOMO):
         raise InputError(
             f"{path}: RELION 5's 2-D stacks of a tomogram ({TOMO}) have many images a particle; that is not read yet: "
@@ -102,7 +101,7 @@ def read_particles(path: Path, *, pixel_size: float | None = None, weight: str =
         )
     for name in _ANGLES:
         table.need(name, "poses are needed: give the STAR file of a refinement, such as run_data.star")
-    optics, group = _optics(document, table, pixel_size)
+    optics, group = read_optics(document, table, pixel_size)
     if images:
         stacks, stack, image = _images(table)
         half, halves_from = _halves(table)
@@ -130,57 +129,9 @@ def read_particles(path: Path, *, pixel_size: float | None = None, weight: str =
         micrographs=micrographs,
         micrograph=micrograph,
         weight=_weights(table, weight),
-        image_sides=_sides(document, table.path, len(optics)),
+        image_sides=image_sides(document, table.path, len(optics)),
         halves_from=halves_from,
     )
-
-
-class _Table:
-    """One loop of a STAR file: columns as numbers or text, with errors that name file, column and row."""
-
-    def __init__(self, path: Path, block: cif.Block, loop: Any) -> None:
-        self.path = path
-        self.block = block
-        self.tags = {tag.removeprefix("_") for tag in loop.tags}
-        self.rows: int = loop.length()
-
-    def has(self, name: str) -> bool:
-        return name in self.tags
-
-    def need(self, name: str, advice: str) -> None:
-        if name not in self.tags:
-            raise InputError(f"{self.path}: data_{self.block.name} has no column {name}; {advice}")
-
-    def text(self, name: str) -> list[str]:
-        column = self.block.find_loop(f"_{name}")
-        return [cif.as_string(value) for value in column]
-
-    def numbers(self, name: str, default: float | None = None) -> Floats:
-        """Return a column of numbers; all ``default`` where there is none."""
-        if name not in self.tags:
-            if default is None:
-                raise InputError(f"{self.path}: data_{self.block.name} has no column {name}")
-            return np.full(self.rows, default)
-        column = list(self.block.find_loop(f"_{name}"))
-        try:
-            values = np.array(column, np.float64)
-        except ValueError:
-            values = np.array([_number(value) for value in column])
-        bad = np.flatnonzero(~np.isfinite(values))
-        if len(bad):
-            row = int(bad[0])
-            raise InputError(
-                f"{self.path}: {name} is '{column[row]}' in row {row + 1} of data_{self.block.name}; it must be a "
-                f"finite number ({len(bad)} such rows)"
-            )
-        return values
-
-
-def _number(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return float("nan")
 
 
 def _particle_loop(document: Any, path: Path, needed: str) -> tuple[cif.Block, Any]:
@@ -199,113 +150,10 @@ def _particle_loop(document: Any, path: Path, needed: str) -> tuple[cif.Block, A
     return cast(tuple[cif.Block, Any], (block, loop))
 
 
-# -- optics
-
-
-def _optics(document: Any, table: _Table, pixel_size: float | None) -> tuple[tuple[Optics, ...], Integers]:
-    for block in document:
-        if block.name == "optics":
-            loop = next((item.loop for item in block if item.loop is not None), None)
-            if loop is None:
-                raise InputError(f"{table.path}: data_optics has no table")
-            return _optics_groups(_Table(table.path, block, loop), table, pixel_size)
-    return _optics_of_rows(table, pixel_size)
-
-
-def _optics_groups(groups: _Table, table: _Table, pixel_size: float | None) -> tuple[tuple[Optics, ...], Integers]:
-    """Read ``data_optics`` of version 3.1 and newer, and the group of each particle."""
-    numbers = groups.numbers("rlnOpticsGroup").astype(np.int64)
-    row_of = {int(number): row for row, number in enumerate(numbers)}
-    wanted = table.numbers("rlnOpticsGroup").astype(np.int64)
-    unknown = [int(number) for number in np.unique(wanted) if int(number) not in row_of]
-    if unknown:
-        raise InputError(f"{table.path}: particles are of optics group {unknown[0]}, which data_optics has not")
-    if pixel_size is None:
-        groups.need("rlnImagePixelSize", "the pixel size of the images is needed: give --pixel-size, in Å")
-    sizes = np.full(groups.rows, pixel_size) if pixel_size else groups.numbers("rlnImagePixelSize")
-    for name in _OPTICS:
-        groups.need(name, "it decides the CTF")
-    names = groups.text("rlnOpticsGroupName") if groups.has("rlnOpticsGroupName") else [str(n) for n in numbers]
-    matrix = [groups.numbers(f"rlnMagMat{place}", default) for place, default in _IDENTITY.items()]
-    odd, even = (_zernike(groups, name) for name in ("rlnOddZernike", "rlnEvenZernike"))
-    columns = {name: groups.numbers(name, 0.0) for name in (*_OPTICS, *_MORE_OPTICS)}
-    found = []
-    for row in range(groups.rows):
-        if columns["rlnImageDimensionality"][row] == 3:
-            raise InputError(
-                f"{table.path}: optics group {names[row]} has 3-D images (subtomograms); 2-D ones are needed"
-            )
-        m00, m01, m10, m11 = (float(one[row]) for one in matrix)
-        found.append(
-            Optics(
-                pixel_size=_positive(table.path, "rlnImagePixelSize", sizes[row]),
-                voltage=_positive(table.path, "rlnVoltage", columns["rlnVoltage"][row]),
-                cs=float(columns["rlnSphericalAberration"][row]),
-                amplitude_contrast=float(columns["rlnAmplitudeContrast"][row]),
-                beam_tilt=(float(columns["rlnBeamTiltX"][row]), float(columns["rlnBeamTiltY"][row])),
-                odd_zernike=odd[row],
-                even_zernike=even[row],
-                magnification=((m00, m01), (m10, m11)),
-                images="premultiplied" if columns["rlnCtfDataAreCtfPremultiplied"][row] else "raw",
-            )
-        )
-    return tuple(found), np.array([row_of[int(number)] for number in wanted], np.int64)
-
-
-def _optics_of_rows(table: _Table, pixel_size: float | None) -> tuple[tuple[Optics, ...], Integers]:
-    """Make optics groups of what the rows of version 3.0 say of optics: one for each combination, as they come."""
-    if pixel_size is not None:
-        sizes = np.full(table.rows, pixel_size)
-    elif table.has("rlnDetectorPixelSize") and table.has("rlnMagnification"):
-        # µm on the detector over the magnification, in Å
-        sizes = table.numbers("rlnDetectorPixelSize") * 1e4 / table.numbers("rlnMagnification")
-    elif table.has("rlnImagePixelSize"):
-        sizes = table.numbers("rlnImagePixelSize")
-    else:
-        raise InputError(
-            f"{table.path}: says no pixel size (no data_optics, nor rlnDetectorPixelSize with rlnMagnification); "
-            "give --pixel-size, in Å"
-        )
-    for name in _OPTICS:
-        table.need(name, "it decides the CTF")
-    names = (*_OPTICS, "rlnBeamTiltX", "rlnBeamTiltY")
-    rows = np.stack([sizes, *(table.numbers(name, 0.0) for name in names)], axis=1)
-    _, first, inverse = np.unique(rows.round(9), axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    optics = []
-    for row in first[order]:
-        size, voltage, cs, amplitude, tilt_x, tilt_y = (float(value) for value in rows[row])
-        size, voltage = _positive(table.path, "pixel size", size), _positive(table.path, "rlnVoltage", voltage)
-        optics.append(Optics(size, voltage, cs, amplitude, (tilt_x, tilt_y)))
-    return tuple(optics), rank[inverse.reshape(-1)]
-
-
-def _positive(path: Path, name: str, value: float) -> float:
-    if value <= 0:
-        raise InputError(f"{path}: {name} is {value:g}; it must be greater than 0")
-    return float(value)
-
-
-def _zernike(groups: _Table, name: str) -> list[tuple[float, ...]]:
-    """Read RELION's ``[1.0,2.0,…]``; empty where there is none."""
-    if not groups.has(name):
-        return [()] * groups.rows
-    found = []
-    for text in groups.text(name):
-        inner = text.strip().strip("[]")
-        try:
-            found.append(tuple(float(part) for part in inner.split(",")) if inner else ())
-        except ValueError as error:
-            raise InputError(f"{groups.path}: {name} is '{text}', not a list of numbers in brackets") from error
-    return found
-
-
 # -- the particles' own
 
 
-def _origins(table: _Table, optics: Sequence[Optics], group: Integers) -> Floats:
+def _origins(table: StarTable, optics: Sequence[Optics], group: Integers) -> Floats:
     """Return origins x, y in Å; those of 3.0 are in pixels."""
     if table.has("rlnOriginXAngst") or table.has("rlnOriginYAngst"):
         return np.stack([table.numbers("rlnOriginXAngst"), table.numbers("rlnOriginYAngst")], axis=1)
@@ -314,7 +162,7 @@ def _origins(table: _Table, optics: Sequence[Optics], group: Integers) -> Floats
     return cast(Floats, pixels * sizes[group][:, None])
 
 
-def _defocus(table: _Table) -> Floats | None:
+def _defocus(table: StarTable) -> Floats | None:
     if not table.has("rlnDefocusU"):
         return None
     u = table.numbers("rlnDefocusU")
@@ -322,7 +170,7 @@ def _defocus(table: _Table) -> Floats | None:
     return np.stack([u, v, table.numbers("rlnDefocusAngle", 0.0)], axis=1)
 
 
-def _weights(table: _Table, name: str) -> Floats:
+def _weights(table: StarTable, name: str) -> Floats:
     weights = table.numbers(name, 1.0) if name else np.ones(table.rows)
     low = int(np.argmin(weights))
     if weights[low] < 0:
@@ -330,17 +178,7 @@ def _weights(table: _Table, name: str) -> Floats:
     return weights
 
 
-def _sides(document: Any, path: Path, groups: int) -> tuple[int | None, ...]:
-    for block in document:
-        if block.name == "optics":
-            for item in block:
-                if item.loop is not None and "_rlnImageSize" in item.loop.tags:
-                    sides = _Table(path, block, item.loop).numbers("rlnImageSize")
-                    return tuple(int(side) for side in sides)
-    return (None,) * groups
-
-
-def _images(table: _Table) -> tuple[tuple[str, ...], Integers, Integers]:
+def _images(table: StarTable) -> tuple[tuple[str, ...], Integers, Integers]:
     """Split ``000012@stack.mrcs`` into the stacks' names, each particle's stack, and its image from 0."""
     stacks: dict[str, int] = {}
     stack, image = np.empty(table.rows, np.int64), np.empty(table.rows, np.int64)
@@ -356,7 +194,7 @@ def _images(table: _Table) -> tuple[tuple[str, ...], Integers, Integers]:
     return tuple(stacks), stack, image
 
 
-def _micrographs(table: _Table, stacks: tuple[str, ...], stack: Integers) -> tuple[tuple[str, ...], Integers]:
+def _micrographs(table: StarTable, stacks: tuple[str, ...], stack: Integers) -> tuple[tuple[str, ...], Integers]:
     """Return the micrographs as they come, and each particle's; stacks stand for them where they are not named."""
     if not table.has("rlnMicrographName"):
         return tuple(name or table.path.stem for name in stacks), stack
@@ -365,7 +203,7 @@ def _micrographs(table: _Table, stacks: tuple[str, ...], stack: Integers) -> tup
     return tuple(known), np.array(numbers, np.int64)
 
 
-def _halves(table: _Table) -> tuple[Integers, str]:
+def _halves(table: StarTable) -> tuple[Integers, str]:
     """Return the half of each particle, 1 or 2, and what it was taken from.
 
     Without rlnRandomSubset: the lowest bit of the BLAKE2 hash of what names the particle (rlnTomoParticleName, else
