@@ -24,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 TOMO = "rlnTomoVisibleFrames"
+EXPOSURE = "rlnMicrographPreExposure"
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _PER_PARTICLE = {"rlnCtfBfactor": 0.0, "rlnCtfScalefactor": 1.0, "rlnPhaseShift": 0.0}
 
@@ -53,6 +54,8 @@ class Particles:
     micrographs: tuple[str, ...]
     micrograph: Integers
     weight: Floats
+    exposure: Floats | None
+    """e-/Å² before each image; None where the table does not say."""
     image_sides: tuple[int | None, ...]
     """Of each optics group, pixels; None where it is not said."""
     halves_from: str = "rlnRandomSubset"
@@ -129,6 +132,7 @@ def read_particles(path: Path, *, pixel_size: float | None = None, weight: str =
         micrographs=micrographs,
         micrograph=micrograph,
         weight=_weights(table, weight),
+        exposure=table.numbers(EXPOSURE) if table.has(EXPOSURE) else None,
         image_sides=image_sides(document, table.path, len(optics)),
         halves_from=halves_from,
     )
@@ -250,7 +254,7 @@ def row_checksums(particles: Particles, rows_of: Sequence[Integers], extra: Call
             particles.half,
             particles.weight,
             particles.image,
-            *([] if particles.defocus is None else [particles.defocus]),
+            *(column for column in (particles.defocus, particles.exposure) if column is not None),
         )
     ]
     groups = [repr(one).encode() for one in particles.optics]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pypcore.operations.particle_items import Table
     from pypcore.partials import ArraySource
     from pypcore.reconstruct.accumulator import Accumulator
+    from pypcore.reconstruct.particles import DoseWeights
 
 _GB = 2**30
 
@@ -70,6 +71,8 @@ class Reconstruct:
         except InputError as error:
             raise UsageError(str(error)) from error
         for table in tables:
+            if params.dose_weighting and table.particles.exposure is None:
+                raise UsageError(f"{table.particles.path}: no column rlnMicrographPreExposure; dose weighting needs it")
             if params.ctf and table.particles.defocus is None:
                 raise UsageError(
                     f"{table.particles.path}: no column rlnDefocusU; give --no-ctf if its images are projections"
@@ -119,7 +122,9 @@ class Reconstruct:
             "half2": int((half == 2).sum()),
             "weight": float(weight.sum()),
         }
-        return Result(figures=figures, part=Part(read_images(table, rows), table, rows, params.ctf))
+        return Result(
+            figures=figures, part=Part(read_images(table, rows), table, rows, params.ctf, params.dose_weighting)
+        )
 
     def combine(self, total: npt.NDArray[Any], part: npt.NDArray[Any]) -> None:
         """Add two sums."""
@@ -146,6 +151,26 @@ class Part:
     table: Table
     rows: npt.NDArray[np.int64]
     ctf: bool
+    dose_weighting: bool
+
+    def dose(self) -> DoseWeights | None:
+        """Return what the exposure before each image left of the amplitudes, by frequency (Grant and Grigorieff)."""
+        import numpy as np
+
+        from pypcore.motion.weights import damage
+        from pypcore.reconstruct.particles import DoseWeights
+
+        particles, side = self.table.particles, self.images.shape[1]
+        if not self.dose_weighting or particles.exposure is None:
+            return None
+        group, exposure = particles.group[self.rows], particles.exposure[self.rows]
+        known, which = np.unique(np.stack([group, exposure], axis=1), axis=0, return_inverse=True)
+        curves = np.empty((len(known), side // 2 + 2), np.float32)
+        for curve, (number, before) in zip(curves, known, strict=True):
+            optics = particles.optics[int(number)]
+            frequency = np.arange(len(curve)) / (side * optics.pixel_size)
+            curve[:] = damage(np.array([before]), frequency, optics.voltage)[0]
+        return DoseWeights(curves, which.reshape(-1).astype(np.int32))
 
 
 class MapSums:
@@ -165,6 +190,7 @@ class MapSums:
             particles.half[rows],
             particles.weight[rows],
             group=particles.group[rows],
+            dose=part.dose(),
         )
 
     def state(self) -> Mapping[str, ArraySource]:

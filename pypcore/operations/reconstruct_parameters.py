@@ -28,6 +28,9 @@ class ReconstructParameters(operation.Parameters):
     weight: str = Field(
         "", description="Column of the STAR file with a weight for each particle, e.g. rlnParticleFigureOfMerit"
     )
+    dose_weighting: bool = Field(
+        False, description="Weight each image by what its pre-exposure left of the specimen (rlnMicrographPreExposure)"
+    )
     iterations: int = Field(
         0,
         ge=0,

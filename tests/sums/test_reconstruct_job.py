@@ -91,8 +91,37 @@ def test_another_bundle_size_regroups_sums_and_no_more(reconstruct: Run, folder:
 
 
 def test_from_python_the_same_map(reconstruct: Run, folder: Path) -> None:
-    job = pypcore.run("reconstruct", "particles.star", "job", symmetry="C2", memory=1)
-    assert job.products()["map"].is_file()
+    job = pypcore.run(
+        "reconstruct",
+        "particles.star",
+        "job",
+        symmetry="C2",
+        memory=1,
+        padding=2,
+        ewald="+1",
+        diameter=110,
+        iterations=2,
+    )
+    assert job.phase == "done"
+    volume = read(job.products()["map"])
+    turned = np.roll(volume[:, ::-1, ::-1], (1, 1), (1, 2))  # by 180 degrees about z
+    assert np.corrcoef(volume[1:, 1:, 1:].reshape(-1), turned[1:, 1:, 1:].reshape(-1))[0, 1] > 0.999
+
+
+def test_dose_weighting_damps_what_was_exposed(reconstruct: Run, folder: Path) -> None:
+    with pytest.raises(UsageError, match="no column rlnMicrographPreExposure"):
+        reconstruct(dose_weighting=True)
+    lines = (folder / "particles.star").read_text().splitlines()
+    last = max(number for number, line in enumerate(lines) if line.startswith("_rln"))
+    rows = [f"{line} 40.0" if "@" in line else line for line in lines]
+    rows.insert(last + 1, "_rlnMicrographPreExposure")
+    (folder / "particles.star").write_text("\n".join(rows) + "\n")
+    assert reconstruct(job="plain").exit_code == 0
+    assert reconstruct(job="weighted", dose_weighting=True).exit_code == 0
+    mean = [np.loadtxt(folder / job / "fsc.csv", delimiter=",", skiprows=1)[:, -1] for job in ("plain", "weighted")]
+    k = np.arange(BOX // 2 + 1) / (BOX * PIXEL)
+    left = np.exp(-40.0 / 2 / (0.24499 * np.maximum(k, 1e-6) ** -1.6649 + 2.8141))
+    assert mean[1][4:12] / mean[0][4:12] == pytest.approx(left[4:12], rel=0.1)
 
 
 def test_a_mask_a_box_and_a_pixel_size_of_the_users(reconstruct: Run, folder: Path) -> None:
