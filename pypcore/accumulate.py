@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pypcore import records
+from pypcore.errors import InputError
 from pypcore.items import Item
 from pypcore.operation import Accumulating, Result, Sum
 from pypcore.partials import DamagedPartial, Entry, Header, PartialReader, write_partial
@@ -62,9 +63,10 @@ class Accumulator:
         self.worker.job.partials.mkdir(exist_ok=True)
         try:
             self._make_sum(items)
-        except MemoryError as error:
+        except (MemoryError, InputError) as error:  # none of them can be added
+            outcome = records.MEMORY if isinstance(error, MemoryError) else records.FAILED
             for item in items:
-                self.worker.record(end_record(item, self.worker.digest, records.MEMORY, str(error)))
+                self.worker.record(end_record(item, self.worker.digest, outcome, str(error)))
             return
         left_out: set[int] = set()
         while True:

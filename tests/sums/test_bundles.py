@@ -212,3 +212,14 @@ def test_an_index_of_the_records_tells_of_sums_what_the_records_do(job: Job, wor
     known, glance = read_status(job), read_status(job, glance=True)
     assert known.counts == glance.counts
     assert (known.counts["waiting"], known.counts["lost"], known.counts["done"]) == (11, 1, 0)
+
+
+def test_a_table_that_is_gone_is_said_of_each_item(job: Job, folder: Path, worker_of: WorkerOf) -> None:
+    from pypcore.operations.particle_items import _read_table
+
+    _read_table.cache_clear()
+    (folder / "particles.star").unlink()
+    with worker_of("job", "0001-x") as worker:
+        worker.do_bundle(list(job.items()))
+    assert outcomes(job) == [records.FAILED] * SIZE
+    assert "put it back" in list(read_records(job.records))[-1]["message"]
