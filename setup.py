@@ -16,14 +16,14 @@ def packages_under(folder: str, name: str) -> list[str]:
 HEADERS = ["kernels/cpu/wide.h", "kernels/cpu/frames.pxi"]
 
 
-def extension(name: str, *headers: str) -> Extension:
+def extension(name: str, *headers: str, options: tuple[str, ...] = ()) -> Extension:
     """Describe ``kernels/cpu/NAME.pyx`` and the C headers its loops stand in."""
     return Extension(
         f"pypcore.kernels.cpu.{name}",
         [f"kernels/cpu/{name}.pyx"],
         depends=[*HEADERS, *(f"kernels/cpu/{header}" for header in headers)],
         include_dirs=["kernels/cpu"],
-        extra_compile_args=["-O3"],
+        extra_compile_args=["-O3", *options],
     )
 
 
@@ -32,8 +32,10 @@ extensions = [
     extension("lzw", "lzw.h"),
     extension("nibbles"),
     extension("shrink", "raw.h", "shrink.h"),
+    extension("slices", "slices.h", options=("-fno-math-errno", "-fno-trapping-math")),
     extension("spectra"),
     extension("sums", "raw.h", "sums.h"),
+    extension("tomogram", "tomogram.h"),
     extension("warp", "raw.h", "warp.h"),
 ]
 

@@ -22,6 +22,9 @@ class Item:
     ``index`` is its place in the manifest, ``name`` what its products are called, ``given`` its path as the
     user wrote it, ``file`` the same resolved; ``size`` (bytes) and ``mtime_ns`` tell a replaced file. Not frozen, and
     no Path in it, because a job may have a million of them; nobody changes one all the same.
+
+    An item may be a ``part`` of a table: the particles of one micrograph. ``given`` is then the part too, and
+    ``mtime_ns`` a checksum, of what the table says of it and of the times of the files that it names.
     """
 
     index: int
@@ -30,11 +33,26 @@ class Item:
     given: str
     size: int
     mtime_ns: int
+    part: str = ""
 
     @property
     def path(self) -> Path:
         """The item's file."""
         return Path(self.file)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A part of a file that is an item: ``path`` is the file as the user gave it, the rest as in Item.
+
+    ``called`` is what its name is made from.
+    """
+
+    path: Path
+    part: str
+    called: Path
+    size: int
+    mtime_ns: int
 
 
 def natural_key(text: str) -> list[tuple[int, int | str]]:

@@ -129,8 +129,9 @@ def _resources(tables: Mapping[str, Any], given: Mapping[str, Any]) -> Resources
 
 def _policy(table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
     values = {**table, **{key: given[key] for key in POLICY_OPTIONS if key in given}}
-    if isinstance(values.get("item_timeout"), str):
-        values["item_timeout"] = parse_walltime(values["item_timeout"])
+    for key in ("item_timeout", "checkpoint"):
+        if isinstance(values.get(key), str):
+            values[key] = parse_walltime(values[key])
     return Policy(**values)
 
 
