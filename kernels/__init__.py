@@ -11,7 +11,10 @@ from importlib import import_module
 from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
+    "backproject": {"reference": "reference.tomogram"},
     "patch_gradient": {"reference": "reference.gradient", "numba": "cpu.gradient"},
+    "project": {"reference": "reference.tomogram"},
+    "tile_to_planes": {"reference": "reference.tomogram"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
     "warp_accumulate": {"reference": "reference.warp", "numba": "cpu.warp"},
 }
