@@ -15,6 +15,12 @@ def packages_under(folder: str, name: str) -> list[str]:
 
 extensions = [
     Extension("pypcore.kernels.cpu.nibbles", ["kernels/cpu/nibbles.pyx"], extra_compile_args=["-O3"]),
+    Extension(
+        "pypcore.kernels.cpu.tomogram",
+        ["kernels/cpu/tomogram.pyx"],
+        depends=["kernels/cpu/tomogram.h"],
+        extra_compile_args=["-O3"],
+    ),
 ]
 
 setup(

@@ -11,10 +11,14 @@ from importlib import import_module
 from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
-    "backproject": {"reference": "reference.tomogram"},
+    "backproject": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
+    "deposit_points": {"reference": "reference.points", "numba": "cpu.points"},
     "patch_gradient": {"reference": "reference.gradient", "numba": "cpu.gradient"},
-    "project": {"reference": "reference.tomogram"},
-    "tile_to_planes": {"reference": "reference.tomogram"},
+    "planes_to_tile": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
+    "project": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
+    "sample_grid": {"reference": "reference.resample", "numba": "cpu.resample"},
+    "sample_affine": {"reference": "reference.affine", "numba": "cpu.affine"},
+    "tile_to_planes": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
     "warp_accumulate": {"reference": "reference.warp", "numba": "cpu.warp"},
 }

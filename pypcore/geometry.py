@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 #   in the image of tilt angle t. Its depth along the beam is w = -X sin t + Z cos t (`tilt_depth`).
 # * A raw image becomes an aligned one by a row of an .xf file, "A11 A12 A21 A22 DX DY", unbinned pixels:
 #       aligned = A (raw - centre of raw) + D + centre of aligned.
-#   For a tilt axis at `a` degrees counter-clockwise from +y (x right, y up, as IMOD shows images), A = `tilt_rotation(a)`.
+#   For a tilt axis at `a` degrees counter-clockwise from +y (x right, y up, as IMOD shows it), A = `tilt_rotation(a)`.
 # * An X-axis tilt p turns the specimen about x before it is tilted: Y' = Y cos p - Z sin p, Z' = Y sin p + Z cos p.
 
 
@@ -76,7 +76,7 @@ def tilt_inverse(matrices: Array, shifts: Array) -> tuple[Array, Array]:
 # How a volume [z, y, x] lies in a file, by name. Each is (order of axes, which of the file's axes are turned over):
 # "xyz"  as here: x fastest, then y, sections along z. What `trimvol -rx` makes of IMOD's, and what RELION, Warp and
 #        template matching expect.
-# "xzy"  as IMOD's `tilt` and AreTomo write by default: sections along y, rows along -z. A proper rotation by 90 degrees.
+# "xzy"  as IMOD's `tilt` writes: sections along y, rows along -z. A proper rotation by 90 degrees about x.
 TILT_ORIENTATIONS: dict[str, tuple[tuple[int, int, int], tuple[int, ...]]] = {
     "xyz": ((0, 1, 2), ()),
     "xzy": ((1, 0, 2), (1,)),

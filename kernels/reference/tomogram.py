@@ -1,4 +1,4 @@
-"""Definitions of ``backproject`` and ``project``, each the other's adjoint, and of ``tile_to_planes``."""
+"""Definitions of ``backproject`` and ``project``, each the other's adjoint, and of the ways between tiles and planes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,13 @@ def _weights(images: Tile, lines: Array, volume: Tile):  # type: ignore[no-untyp
         yield t, np.clip(low, 0, size - 1), np.clip(low + 1, 0, size - 1), here, below, above
 
 
-def tile_to_planes(tile: Tile, planes: Tile, y: int) -> None:
-    """Write a tile [Z, X, Y] into rows ``y`` ... of planes [Z, y, X]; slices that lie beyond the last row are dropped."""
-    rows = min(tile.shape[2], planes.shape[1] - y)
-    planes[:, y : y + rows] = tile[:, :, :rows].transpose(0, 2, 1)
+def tile_to_planes(tile: Tile, planes: Tile) -> None:
+    """Write a tile [Z, X, Y] into planes [Z, y, X], a part of a volume whose rows may be fewer than Y: the first ones."""
+    planes[:] = tile[:, :, : planes.shape[1]].transpose(0, 2, 1)
+
+
+def planes_to_tile(planes: Tile, tile: Tile) -> None:
+    """Write planes [Z, y, X] into a tile [Z, X, Y] of as many slices or more; those beyond become zero."""
+    rows = planes.shape[1]
+    tile[:, :, :rows] = planes.transpose(0, 2, 1)
+    tile[:, :, rows:] = 0

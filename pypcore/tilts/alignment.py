@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LocalShifts:
-    """Shifts that vary over the aligned field: what belongs at ``aligned`` is where the rest says of ``aligned + shift``.
+    """Shifts that vary over the field: what belongs at ``aligned`` is where the rest says of ``aligned + shift``.
 
     ``nodes`` [T, 2, gy, gx]: (x, y) in unbinned pixels of the aligned frame, at gy x gx nodes spread evenly over
     ``TiltAlignment.aligned_shape``, from the centre of the first pixel to that of the last, bilinear in between;
