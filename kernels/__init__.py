@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
-    "backproject": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
+    "backproject": {"reference": "reference.tomogram", "cython": "cpu.tomogram", "numba": "cpu.tomogram_numba"},
     "deposit_points": {"reference": "reference.points", "numba": "cpu.points"},
     "patch_gradient": {"reference": "reference.gradient", "numba": "cpu.gradient"},
     "planes_to_tile": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
-    "project": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
+    "project": {"reference": "reference.tomogram", "cython": "cpu.tomogram", "numba": "cpu.tomogram_numba"},
     "sample_grid": {"reference": "reference.resample", "numba": "cpu.resample"},
     "sample_affine": {"reference": "reference.affine", "numba": "cpu.affine"},
     "tile_to_planes": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},

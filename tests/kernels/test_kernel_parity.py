@@ -41,8 +41,51 @@ def nibbles_case(rng: np.random.Generator, size: int) -> Case:
     return [rng.integers(0, 256, (size, (width + 1) // 2)).astype(np.uint8), width], []
 
 
+def tilt_lines(rng: np.random.Generator, pixels: int, nx: int, nz: int) -> Any:
+    """Tilts of every kind: grazing ones too, and such that whole pixels are hit and the edges are passed."""
+    t = np.deg2rad([-60, -31.3, 0, 0.7, 45, 77, 90, 120, *rng.uniform(-70, 70, 3)])
+    a, b = np.cos(t), np.sin(t)
+    return np.stack([a, b, pixels / 2 - 0.5 - a * (nx / 2 - 0.5) - b * (nz / 2 - 0.5)], 1)
+
+
+def backproject_case(rng: np.random.Generator, size: int) -> Case:
+    nx, nz, pixels, slices = 3 * size, size // 2 + 1, 2 * size + 1, size + 40
+    lines = tilt_lines(rng, pixels, nx, nz)
+    images = rng.normal(size=(len(lines), pixels, slices)).astype(np.float32)
+    return [images, lines, rng.normal(size=(nz, nx, slices)).astype(np.float32)], [2]
+
+
+def project_case(rng: np.random.Generator, size: int) -> Case:
+    (images, lines, volume), _ = backproject_case(rng, size)
+    return [volume, lines, images], [2]
+
+
+def tile_to_planes_case(rng: np.random.Generator, size: int) -> Case:
+    return [rng.normal(size=(3, size + 5, size)).astype(np.float32), np.zeros((3, size - 2, size + 5), np.float32)], [1]
+
+
+def planes_to_tile_case(rng: np.random.Generator, size: int) -> Case:
+    (tile, planes), _ = tile_to_planes_case(rng, size)
+    return [planes + 1, tile], [1]
+
+
+def sample_grid_case(rng: np.random.Generator, size: int) -> Case:
+    """A grid that is turned by 85 degrees, bent a little, and leaves the image on all sides."""
+    cell, m, n = 16, 2 * size, 3 * size + 1
+    i, j = np.meshgrid(*(np.arange(0, k + 2 * cell, cell) - k / 2 for k in (m, n)), indexing="ij")
+    y = 0.1 * i + 0.99 * j + size + rng.normal(size=i.shape)
+    x = 0.1 * j - 0.99 * i + size + rng.normal(size=i.shape)
+    image = rng.normal(size=(2 * size, 2 * size + 3)).astype(np.float32)
+    return [image, y, x, cell, np.empty((m, n), np.float32)], [4]
+
+
 CASES: dict[str, Callable[[np.random.Generator, int], Case]] = {
+    "backproject": backproject_case,
     "patch_gradient": gradient_case,
+    "planes_to_tile": planes_to_tile_case,
+    "project": project_case,
+    "sample_grid": sample_grid_case,
+    "tile_to_planes": tile_to_planes_case,
     "unpack_nibbles": nibbles_case,
     "warp_accumulate": warp_case,
 }
