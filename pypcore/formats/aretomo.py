@@ -90,19 +90,20 @@ def read_aln(path: Path) -> Aln:
 def sections_from_zero(aln: Aln, angles: Array) -> NDArray[np.intp]:
     """Return the section of each row, from 0, in a stack with these ``angles`` (degrees, by section).
 
-    Versions count from 0 or from 1: what fits the angles, up to one offset for all, is what was meant.
+    Versions count from 0 or from 1: what fits the angles up to one offset for all, the smaller one, is what was meant.
     """
-    spreads = {}
+    fits: dict[int, tuple[float, float]] = {}
     for base in (0, 1):
         sections = aln.sections - base
         if sections.min() >= 0 and sections.max() < len(angles):
-            spreads[base] = float(np.ptp(aln.tilts - angles[sections]))
-    if not spreads or min(spreads.values()) > _LOOSE:
+            differences = aln.tilts - angles[sections]
+            fits[base] = (round(float(np.ptp(differences)), 1), abs(float(np.median(differences))))
+    if not fits or min(fits.values())[0] > _LOOSE:
         raise InputError(
             f"alignment of sections {aln.sections.min()} to {aln.sections.max()}: they and their tilts don't fit the "
             f"{len(angles)} views of the series; is the .aln of another series?"
         )
-    return aln.sections - min(spreads, key=lambda base: (spreads[base], base))
+    return aln.sections - min(fits, key=lambda base: fits[base])
 
 
 def write_aln(path: Path, aln: Aln) -> None:

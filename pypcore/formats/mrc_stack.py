@@ -60,7 +60,7 @@ class MrcStackWriter:
         """Write the header and close the file."""
         if self._file.closed:
             return
-        if self.shape is not None:
+        if self.shape is not None and self.sections:
             self._file.seek(0)
             self._file.write(self._header(*self.shape))
         self._file.close()
