@@ -27,6 +27,11 @@ def rfft(image: Real, n: int) -> Complex:
     return fft.rfft(image, n=n, workers=1)
 
 
+def irfft(spectrum: Complex, n: int) -> Real:
+    """Transform the last axis back to ``n`` real points."""
+    return fft.irfft(spectrum, n=n, workers=1)
+
+
 def fft_columns(spectrum: Complex, n: int) -> Complex:
     """Transform the first axis of a 2-D array, zero-padded at the end to ``n`` points."""
     return fft.fft(spectrum, n=n, axis=0, workers=1)

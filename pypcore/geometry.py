@@ -69,7 +69,7 @@ def tilt_then(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[
 
 def tilt_inverse(matrices: Array, shifts: Array) -> tuple[Array, Array]:
     """Return (A, D) of the way back, from aligned to raw; raises LinAlgError where A can't be inverted."""
-    back = np.linalg.inv(matrices)
+    back = np.asarray(np.linalg.inv(matrices), np.float64)
     return back, -(back @ shifts[..., None])[..., 0]
 
 

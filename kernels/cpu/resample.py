@@ -49,7 +49,11 @@ def _careful(coefficients: NDArray[np.float32], y: float, x: float) -> np.float3
 
 @jit("void(float32[:,::1], float64[:,::1], float64[:,::1], int64, float32[:,::1])")
 def sample_grid(
-    coefficients: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np.float64], cell: int, out: NDArray[np.float32]
+    coefficients: NDArray[np.float32],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    cell: int,
+    out: NDArray[np.float32],
 ) -> None:
     """See ``reference.resample.sample_grid``."""
     h, w = coefficients.shape

@@ -7,7 +7,11 @@ from pypcore.kernels.reference.warp import quintic
 
 
 def sample_grid(
-    coefficients: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np.float64], cell: int, out: NDArray[np.float32]
+    coefficients: NDArray[np.float32],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    cell: int,
+    out: NDArray[np.float32],
 ) -> None:
     """Sample a quintic B-spline of ``coefficients`` [h, w], zero beyond, at places given at nodes.
 

@@ -1,4 +1,4 @@
-"""Definitions of ``backproject`` and ``project``, each the other's adjoint, and of the ways between tiles and planes."""
+"""Definitions of ``backproject`` and ``project``, each the other's adjoint; and of the ways of tiles to planes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ def _weights(images: Tile, lines: Array, volume: Tile):  # type: ignore[no-untyp
 
 
 def tile_to_planes(tile: Tile, planes: Tile) -> None:
-    """Write a tile [Z, X, Y] into planes [Z, y, X], a part of a volume whose rows may be fewer than Y: the first ones."""
+    """Write the first slices of a tile [Z, X, Y] into planes [Z, y, X], a part of a volume; y may be less than Y."""
     planes[:] = tile[:, :, : planes.shape[1]].transpose(0, 2, 1)
 
 
