@@ -19,7 +19,7 @@ from pypcore.kernels import fft
 from pypcore.tilts.alignment import TiltAlignment
 from pypcore.tomogram.settings import TomogramSettings
 from pypcore.tomogram.views import Views
-from pypcore.tomogram.weighting import padded_width
+from pypcore.tomogram.weighting import padded, padded_width
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -127,7 +127,7 @@ class Corrector:
 
     def __call__(self, tilt: int, image: Image, weight: Image | None, heights: list[float]) -> list[Image]:
         """Return ``image`` corrected for voxels at each of ``heights`` (Z, voxels), weighted along u by ``weight``."""
-        spectrum = fft.rfft2(image, self.shape)
+        spectrum = fft.rfft2(padded(image, self.shape[1]), self.shape)
         if weight is not None:
             spectrum *= weight
         depths = [self.depth(tilt, height) / self.step for height in heights]

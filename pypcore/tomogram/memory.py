@@ -8,6 +8,7 @@ from pypcore.tomogram.settings import TomogramSettings
 from pypcore.tomogram.stack import ROW, tiles_of
 
 _PROCESS = 300 * 2**20  # Python, NumPy, SciPy and the compiled kernels
+_SLAB = 128 * 2**20  # bytes of planes at a time are enough: fresh memory costs more than going round once more
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def plan_memory(
     fixed = _PROCESS + kept + stack + max(aligning, working)
     if whole and moved == 1:
         return MemoryPlan(z, y, 1, fixed)
-    planes = max(1, min(z, (memory - fixed) // plane))
+    planes = max(1, min(z, (memory - fixed) // plane, max(wbp.DEPTH, _SLAB // plane)))
     if planes < z:  # whole blocks of the kernel, where there is room for one
         planes = max(planes // wbp.DEPTH * wbp.DEPTH, min(planes, wbp.DEPTH))
     return MemoryPlan(planes, y, 1, fixed + planes * plane)

@@ -154,7 +154,7 @@ class Reconstruction:
 
     def _by_planes(self, sources: list[Tilts], threads: Threads, tell: Callable[[float], None]) -> Iterator[Slab]:
         stack, weights = self._stack(), self._weights()
-        self._images(sources, threads, lambda n, t, image: put(stack, n, weighting.apply(image, weights[t])))
+        self._images(sources, threads, lambda n, t, image: put(stack, n, image, weights[t]))
         tell(0.4)
         depth = self.settings.shape[0]
         yield from self._planes(stack, range(depth), threads, tell, 0.4)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pypcore import kernels
 from pypcore.errors import InputError
 from pypcore.kernels import fft
-from pypcore.motion.weights import damage
 from pypcore.tomogram.views import Views
 
 Array = NDArray[np.float64]
@@ -45,6 +44,7 @@ class Aligner:
         self.small = (y, x)
         # The ratio is what it comes to: places are scaled by it.
         self.padded = (y, x) if finer == 1 else tuple(fft.good_size(int(np.ceil(n * finer))) for n in self.small)
+        self.factor = self._factor()
 
     def __call__(self, tilt: int, raw: NDArray[np.generic]) -> Image:
         """Return aligned image ``tilt`` [height, width], its mean taken off."""
@@ -117,23 +117,34 @@ class Aligner:
         if height < self.padded[0]:
             middle = height // 2
             spectrum = np.concatenate([spectrum[:middle], spectrum[self.padded[0] - (height - middle) :]])
-        spectrum *= self._weights(tilt)
+        spectrum *= self.factor
+        if self.exposures is not None:
+            spectrum *= self._damage(float(self.exposures[tilt]))
         return fft.irfft2(spectrum, (height, width))
 
-    def _weights(self, tilt: int) -> Image:
-        """Return the factors [y, x // 2 + 1] of the spectrum of the spline's pixels."""
+    def _frequencies(self) -> Array:
+        """Return |k| [y, x // 2 + 1] of the spline's spectrum in cycles per raw pixel."""
         ky, kx = fft.frequencies(self.small)
-        gain = np.prod(self.small) / np.prod(self.padded)
-        factor = gain / (_quintic(ky) * _quintic(kx))
-        binning, pixel = self.views.settings.binning, self.views.alignment.pixel_size
-        k = np.hypot(ky * self.small[0] / self.padded[0], kx * self.small[1] / self.padded[1])  # cycles per raw pixel
-        if binning > 1:
-            factor = factor * np.clip((0.5 / binning - k) * binning * 50 + 0.5, 0, 1)  # over 2 % of the band
-        if self.exposures is not None:
-            radial = np.linspace(0, k.max(), 2048)
-            left = damage(self.exposures[tilt : tilt + 1], radial / pixel, self.voltage)[0]
-            factor = factor * np.interp(k, radial, left)
+        k = np.hypot(ky * self.small[0] / self.padded[0], kx * self.small[1] / self.padded[1])
+        return np.asarray(k)
+
+    def _factor(self) -> Image:
+        """Return the factors of the spectrum that are the same for all tilts."""
+        ky, kx = fft.frequencies(self.small)
+        factor = np.prod(self.small) / np.prod(self.padded) / (_quintic(ky) * _quintic(kx))
+        binning = self.views.settings.binning
+        if binning > 1:  # over 2 % of the band
+            factor = factor * np.clip((0.5 / binning - self._frequencies()) * binning * 50 + 0.5, 0, 1)
         return factor.astype(np.float32)
+
+    def _damage(self, exposure: float) -> Image:
+        """Return what the exposure left of each frequency."""
+        from pypcore.motion.weights import damage
+
+        k = self._frequencies() / self.views.alignment.pixel_size
+        radial = np.linspace(0, k.max(), 2048)
+        left = damage(np.array([exposure]), radial, self.voltage)[0]
+        return np.interp(k, radial, left).astype(np.float32)
 
 
 def _quintic(k: Array) -> Array:

@@ -1,11 +1,10 @@
 """Aligned images as the kernels want them: cut into tiles of slices, the slices of a tile side by side."""
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pypcore import kernels
+from pypcore.tomogram import weighting
 
 Image = NDArray[np.float32]
 
@@ -22,16 +21,11 @@ def empty_stack(height: int, tilts: int, width: int) -> Image:
     return np.empty((tiles_of(height), tilts, width, ROW), np.float32)
 
 
-def put(stack: Image, tilt: int, image: Image) -> None:
-    """Put an image [y, u] in its place."""
+def put(stack: Image, tilt: int, image: Image, weight: Image | None = None) -> None:
+    """Put an image [y, u] in its place, weighted along u by ``weight``; a tile at a time, which stays in the cache."""
     turn = kernels.get("planes_to_tile", "cython")
     for k, tile in enumerate(stack):
-        turn(image[None, k * ROW : (k + 1) * ROW], tile[tilt : tilt + 1])
-
-
-Read = Callable[[int], NDArray[np.generic]]
-
-
-def reader(tilts: Sequence[NDArray[np.generic]] | NDArray[np.generic], chosen: Sequence[int]) -> Read:
-    """Return a function that reads the n-th of the ``chosen`` tilts."""
-    return lambda n: np.asarray(tilts[int(chosen[n])])
+        rows = image[k * ROW : (k + 1) * ROW]
+        if weight is not None:
+            rows = weighting.apply(rows, weight)
+        turn(rows[None], tile[tilt : tilt + 1])
