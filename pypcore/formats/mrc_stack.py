@@ -1,4 +1,4 @@
-"""A stack of images in an MRC file, written an image at a time."""
+"""MRC files that are written in parts: stacks an image at a time, volumes a slab at a time."""
 
 import struct
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pypcore.errors import InputError
 
-_TYPES: dict[str, tuple[int, np.dtype[Any]]] = {
+KINDS: dict[str, tuple[int, np.dtype[Any]]] = {
     "float32": (2, np.dtype("<f4")),
     "float16": (12, np.dtype("<f2")),
     "int8": (0, np.dtype("i1")),
@@ -19,70 +19,85 @@ _HEADER = 1024
 _IMAGE_STACK, _VOLUME = 0, 1
 
 
-class MrcStackWriter:
-    """Writes sections [y, x] of one size one after another; the header, with their statistics, on closing.
+class _Statistics:
+    """Least, largest, mean and standard deviation of sections, each seen once and in order."""
 
-    ``pixel_size`` in Å; ``kind`` is float32, float16 or int8. A ``volume`` is marked as one map, else as images. The
-    same sections give the same bytes. Raises InputError where a value does not fit float16.
+    def __init__(self) -> None:
+        self._low, self._high, self._sum, self._squares, self._pixels = np.inf, -np.inf, 0.0, 0.0, 0
+
+    def add(self, section: npt.NDArray[Any]) -> None:
+        flat = section.ravel()
+        self._low, self._high = min(self._low, float(flat.min())), max(self._high, float(flat.max()))
+        self._sum += float(flat.sum(dtype=np.float64))
+        self._squares += float(np.einsum("i,i->", flat, flat, dtype=np.float64, casting="same_kind"))
+        self._pixels += flat.size
+
+    def figures(self) -> tuple[float, float, float, float]:
+        mean = self._sum / self._pixels
+        return self._low, self._high, mean, max(self._squares / self._pixels - mean**2, 0.0) ** 0.5
+
+
+def _header(
+    shape: tuple[int, ...], mode: int, pixel_size: float, statistics: _Statistics, *, volume: bool, label: str
+) -> bytes:
+    """Return the 1024 bytes before the data; no date is in them."""
+    header = bytearray(_HEADER)
+    sections, rows, columns = shape
+    cells = sections if volume else 1
+    low, high, mean, rms = statistics.figures()
+    struct.pack_into("<4i", header, 0, columns, rows, sections, mode)
+    struct.pack_into("<3i", header, 28, columns, rows, cells)
+    struct.pack_into("<6f", header, 40, columns * pixel_size, rows * pixel_size, cells * pixel_size, 90, 90, 90)
+    struct.pack_into("<3i", header, 64, 1, 2, 3)
+    struct.pack_into("<3f", header, 76, low, high, mean)
+    struct.pack_into("<i", header, 88, _VOLUME if volume else _IMAGE_STACK)
+    struct.pack_into("<i", header, 108, 20140)
+    if mode == 0:
+        struct.pack_into("<2i", header, 152, 1146047817, 1)  # IMOD: bytes are signed
+    header[208:216] = b"MAP \x44\x44\0\0"
+    struct.pack_into("<f", header, 216, rms)
+    struct.pack_into("<i", header, 220, 1)
+    text = f"pypcore {label}".strip().encode("ascii")[:80]
+    header[224 : 224 + len(text)] = text
+    return bytes(header)
+
+
+class MrcStackWriter:
+    """Writes images [y, x] of one size one after another; the header, with their statistics, on closing.
+
+    ``pixel_size`` in Å; ``kind`` is float32 or float16. The same images give the same bytes. Raises InputError where
+    a value does not fit float16.
     """
 
-    def __init__(self, path: Path, pixel_size: float, *, kind: str = "float32", volume: bool = False) -> None:
+    def __init__(self, path: Path, pixel_size: float, *, kind: str = "float32") -> None:
         self.path = path
         self.pixel_size = pixel_size
-        self.volume = volume
         self.sections = 0
-        self.shape: tuple[int, int] | None = None
-        self._mode, self._dtype = _TYPES[kind]
-        self._low, self._high, self._sum, self._squares = np.inf, -np.inf, 0.0, 0.0
+        self._shape: tuple[int, ...] = ()
+        self._mode, self._dtype = KINDS[kind]
+        self._statistics = _Statistics()
         self._file: BinaryIO = path.open("wb")
         self._file.write(bytes(_HEADER))
 
-    def append(self, section: npt.NDArray[Any]) -> None:
-        """Write the next section."""
-        if self.shape is None:
-            self.shape = (section.shape[0], section.shape[1])
-        elif section.shape != self.shape:
-            raise InputError(f"{self.path}: section {self.sections + 1} is {section.shape}, those before {self.shape}")
-        with np.errstate(over="ignore"):
-            stored = np.ascontiguousarray(section, dtype=self._dtype)
-        if self._dtype.kind == "f" and self._dtype.itemsize == 2 and not np.isfinite(stored).all():
-            raise InputError(
-                f"{self.path}: values up to {np.nanmax(np.abs(section)):g} don't fit float16 (65504); write float32"
-            )
-        self._file.write(stored.tobytes())
-        wide = stored.astype(np.float64)
-        self._low, self._high = min(self._low, float(wide.min())), max(self._high, float(wide.max()))
-        self._sum += float(wide.sum())
-        self._squares += float((wide**2).sum())
+    def append(self, image: npt.NDArray[Any]) -> None:
+        """Write the next image."""
+        if self.sections and image.shape != self._shape:
+            raise InputError(f"{self.path}: section {self.sections + 1} is {image.shape}, those before {self._shape}")
+        stored = as_stored(image, self._dtype, self.path)
+        self._file.write(np.ascontiguousarray(stored).data)
+        self._statistics.add(stored)
+        self._shape = image.shape
         self.sections += 1
 
     def close(self) -> None:
         """Write the header and close the file."""
         if self._file.closed:
             return
-        if self.shape is not None and self.sections:
+        if self.sections:
+            shape = (self.sections, *self._shape)
             self._file.seek(0)
-            self._file.write(self._header(*self.shape))
+            self._file.write(_header(shape, self._mode, self.pixel_size, self._statistics, volume=False, label=""))
         self._file.close()
-
-    def _header(self, rows: int, columns: int) -> bytes:
-        header = bytearray(_HEADER)
-        sections, pixels = self.sections, self.sections * rows * columns
-        mean = self._sum / pixels
-        rms = max(self._squares / pixels - mean**2, 0.0) ** 0.5
-        struct.pack_into("<4i", header, 0, columns, rows, sections, self._mode)
-        struct.pack_into("<3i", header, 28, columns, rows, sections if self.volume else 1)
-        cell = (columns * self.pixel_size, rows * self.pixel_size, (sections if self.volume else 1) * self.pixel_size)
-        struct.pack_into("<6f", header, 40, *cell, 90, 90, 90)
-        struct.pack_into("<3i", header, 64, 1, 2, 3)
-        struct.pack_into("<3f", header, 76, self._low, self._high, mean)
-        struct.pack_into("<i", header, 88, _VOLUME if self.volume else _IMAGE_STACK)
-        struct.pack_into("<i", header, 108, 20140)
-        header[208:216] = b"MAP \x44\x44\0\0"
-        struct.pack_into("<f", header, 216, rms)
-        struct.pack_into("<i", header, 220, 1)
-        header[224:231] = b"pypcore"
-        return bytes(header)
 
     def __enter__(self) -> Self:
         return self
@@ -91,3 +106,36 @@ class MrcStackWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class MrcVolumeWriter:
+    """A volume in a file, filled through ``data`` (an array that is the file) in any order; ``finish`` ends it.
+
+    ``shape`` is (sections, rows, columns) of the file, ``kind`` float32, float16 or int8.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], pixel_size: float, kind: str) -> None:
+        self._path, self._pixel_size = path, pixel_size
+        self._mode, dtype = KINDS[kind]
+        self.data: npt.NDArray[Any] = np.memmap(path, dtype, "w+", _HEADER, shape)
+
+    def finish(self, label: str = "") -> None:
+        """Write the header; ``label`` goes into it."""
+        statistics = _Statistics()
+        for section in self.data:
+            statistics.add(np.asarray(section))
+        shape = self.data.shape
+        del self.data
+        with self._path.open("r+b") as file:
+            file.write(_header(shape, self._mode, self._pixel_size, statistics, volume=True, label=label))
+
+
+def as_stored(values: npt.NDArray[Any], dtype: np.dtype[Any], path: Path) -> npt.NDArray[Any]:
+    """Return values as a file has them; InputError where one does not fit float16."""
+    with np.errstate(over="ignore"):
+        stored = values.astype(dtype, copy=False)
+    if dtype == np.float16 and not np.isfinite(stored).all():
+        raise InputError(
+            f"{path.name}: values up to {np.nanmax(np.abs(values)):g} don't fit float16 (65504); write float32"
+        )
+    return stored

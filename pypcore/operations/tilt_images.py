@@ -1,10 +1,10 @@
 """The images of a tilt series, read one at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ Which = Literal["all", "even", "odd"]
 Image = NDArray[np.float32]
 
 
-class TiltImages:
+class TiltImages(Sequence[NDArray[Any]]):
     """Images [view, y, x] of a series, in the order of its views: ``images[3]`` reads one. Threads may read at once.
 
     ``which`` takes those of all frames, or of the even or odd ones alone. Raises InputError, on opening, where the
@@ -63,22 +63,26 @@ class TiltImages:
         return file, section
 
     @property
-    def size(self) -> int:
-        """Pixels in all images together."""
-        return int(np.prod(self.shape))
+    def ndim(self) -> int:
+        """Axes: three."""
+        return len(self.shape)
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self._places)
 
-    def __getitem__(self, number: int) -> Image:
-        """Return image ``number`` [y, x]."""
+    @overload
+    def __getitem__(self, number: int) -> Image: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[NDArray[Any]]: ...
+
+    def __getitem__(self, number: int | slice) -> Image | list[NDArray[Any]]:
+        """Return image ``number`` [y, x], or several."""
+        if isinstance(number, slice):
+            return [self[index] for index in range(*number.indices(len(self)))]
         file, section = self._places[int(number)]
         return np.asarray(self._movies[file].read(section), np.float32)
-
-    def __iter__(self) -> Iterator[Image]:
-        """Read the images one after another."""
-        return (self[number] for number in range(len(self)))
 
     def close(self) -> None:
         """Close the files."""

@@ -87,6 +87,7 @@ def correct_tilts(
                 if movie.shape[1:] != usual:
                     raise other_size(view, number, movie.shape[1:], usual, series.views[0])
                 references = references or _references(movie, params)
+                context.log.info("%s: tilt %d of %d, %s", name, number, len(series.views), view.label)
                 images, moved = _correct(movie, view, params, pixel_size, references, context, halves=halves)
                 frames.append(movie.shape[0])
             motion.append(moved)

@@ -47,7 +47,7 @@ class TiltSeriesParameters(operation.Parameters):
         ge=-180,
         le=180,
         description="Direction of the tilt axis, degrees counter-clockwise from +y (IMOD's rotation angle), e.g. 85.3; "
-        "needed unless the mdoc or STAR file says it",
+        "else as the mdoc or STAR file has it; where nothing says it, all are tried",
     )
     voltage: float | None = Field(None, ge=10, le=3000, description="Acceleration voltage, kV, e.g. 300")
     dose: float | None = Field(
@@ -68,8 +68,10 @@ class TiltSeriesParameters(operation.Parameters):
     )
     exclude: str | None = Field(
         None,
-        description="Views to leave out, by number from 1 in the stack (of movies: by angle), e.g. 1,2,40-41; "
-        "or @FILE with 'NAME 1,2,40-41' a line",
+        description="Views to leave out, by number from 1 in the stack (of movies: by angle), e.g. 1,2,40-41",
+    )
+    exclude_list: Path | None = Field(
+        None, description="The same for each series: a text file with 'NAME 1,2,40-41' a line"
     )
     gain: Path | None = Field(None, description="Gain reference of the tilt movies, MRC or TIFF, as for motioncorr")
     gain_rotate: Literal[0, 90, 180, 270] = Field(0, description="Turn the gain by so many degrees")
@@ -96,6 +98,6 @@ class TiltSeriesParameters(operation.Parameters):
             raise ValueError("eer_fractions and eer_group both say how to sum an EER's raw frames; give one")
         if self.patches != (0, 0) and not 2 <= min(self.patches) <= max(self.patches) <= 40:
             raise ValueError(f"patches {self.patches[0]},{self.patches[1]}: give 2 to 40 each way, or 0,0 for none")
-        if self.exclude and not self.exclude.startswith("@"):
+        if self.exclude:
             read_views(self.exclude)
         return self

@@ -10,7 +10,7 @@ from pypcore.errors import InputError
 from pypcore.formats.aretomo import read_aln, sections_from_zero, write_aln
 from pypcore.formats.ctffind import read_ctffind
 from pypcore.formats.mrc import read_mrc
-from pypcore.formats.mrc_stack import MrcStackWriter
+from pypcore.formats.mrc_stack import MrcStackWriter, MrcVolumeWriter
 from pypcore.formats.open_tilt_series import Reading, open_tilt_series
 from pypcore.formats.relion_tomo import series_files, series_of_star, write_tilt_series
 from pypcore.formats.tilt_alignment import aln_of, find_alignment, read_alignment, write_xf_and_tlt
@@ -50,9 +50,14 @@ def test_a_stack_written_by_sections_is_what_mrcfile_reads(tmp_path: Path) -> No
     for kind, tolerance in (("float32", 0), ("float16", 1e-2)):
         for volume in (False, True):
             path = tmp_path / f"{kind}.mrc"
-            with MrcStackWriter(path, 1.25, kind=kind, volume=volume) as writer:
-                for image in images:
-                    writer.append(image)
+            if volume:
+                whole = MrcVolumeWriter(path, images.shape, 1.25, kind)
+                whole.data[:] = images
+                whole.finish()
+            else:
+                with MrcStackWriter(path, 1.25, kind=kind) as writer:
+                    for image in images:
+                        writer.append(image)
             assert mrcfile.validate(path)
             with mrcfile.open(path) as file:
                 assert np.abs(file.data - images).max() <= tolerance

@@ -1,0 +1,184 @@
+"""From what a user asks to the settings of one tomogram: its size, weights, doses and CTF."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pypcore.errors import InputError
+from pypcore.formats.ctffind import Defocus, read_ctffind
+from pypcore.formats.movies import open_movie
+from pypcore.formats.tilt_series import TiltSeries
+from pypcore.formats.warp_xml import read_warp_xml
+from pypcore.items import Item, stem
+from pypcore.operation import Context
+from pypcore.operations.align_tilts_parameters import thickness_of
+from pypcore.operations.tilt_items import open_series
+from pypcore.operations.tilt_task import with_defocus
+from pypcore.operations.tomogram_parameters import TomogramParameters
+from pypcore.tilts.alignment import TiltAlignment
+from pypcore.tomogram.ctf import TiltCtf
+from pypcore.tomogram.reconstruct import Reconstruction
+from pypcore.tomogram.settings import TomogramSettings
+
+_LONGEST = 1100  # voxels: what "about 1000" means where the binning is chosen
+_BYTES = {"float32": 4, "float16": 2, "int8": 1}
+_DEFOCUS = ("_CTF.txt", "_ctffind.txt", "_ctffind4.txt", ".txt", ".xml")
+
+
+def binning_of(params: TomogramParameters, image_shape: tuple[int, int]) -> float:
+    """Return the raw pixels in a voxel: as asked, or the least power of 2 that makes the longer side about 1000."""
+    if params.bin is not None:
+        return params.bin
+    binning = 1
+    while max(image_shape) / binning > _LONGEST:
+        binning *= 2
+    return float(binning)
+
+
+def shape_of(params: TomogramParameters, aligned_shape: tuple[int, int], pixel_size: float) -> tuple[int, int, int]:
+    """Return (z, y, x) of the tomogram in voxels."""
+    binning = binning_of(params, aligned_shape)
+    thickness = thickness_of(params, pixel_size)
+    y, x = (max(1, round(side / binning)) for side in aligned_shape)
+    return max(1, round(thickness / binning)), y, x
+
+
+def plan_reconstruction(
+    series: TiltSeries, alignment: TiltAlignment, params: TomogramParameters, context: Context
+) -> Reconstruction:
+    """Return the work on one tomogram; ``series`` and ``alignment`` are of the views that are used.
+
+    Says what was chosen, and warns where it needs more memory than the task has. Raises InputError where dose weighting
+    or CTF correction lacks what it needs.
+    """
+    if params.tilt_offset or params.x_tilt:
+        alignment = replace(
+            alignment,
+            angle_offset=alignment.angle_offset + params.tilt_offset,
+            x_tilt=alignment.x_tilt + params.x_tilt,
+        )
+    binning = binning_of(params, alignment.aligned_shape)
+    settings = TomogramSettings(
+        shape_of(params, alignment.aligned_shape, alignment.pixel_size),
+        binning=binning,
+        offset=(params.offset_z / binning, 0.0, params.offset_x / binning),
+        method=params.method,
+        weighting=params.filter,
+        cutoff=params.cutoff,
+        falloff=params.falloff,
+        like_iterations=params.iterations,
+        iterations=params.iterations,
+        nonnegative=params.nonnegative,
+        halves=params.halves,
+        normalise=params.normalise,
+        ctf=params.ctf,
+        ctf_hand=params.handedness or 1,
+    )
+    z, y, x = settings.shape
+    context.log.info(
+        "%s: a tomogram of %d x %d x %d voxels of %.4g Å, from %d views", series.path.name, x, y, z,
+        alignment.pixel_size * binning, len(alignment),
+    )  # fmt: skip
+    voltage = series.voltage
+    if (params.dose_weighting or params.ctf != "none") and voltage is None:
+        raise InputError(f"{series.path}: nothing there says the voltage; give it (--voltage, in kV)")
+    exposures = None
+    if params.dose_weighting:
+        doses = series.prior_doses()
+        if doses is None:
+            raise InputError(
+                f"{series.path}: the dose before each view isn't known, which dose weighting needs; "
+                "give --dose (and an mdoc that says in which order they were taken), or --no-dose-weighting"
+            )
+        exposures = doses + np.array([(view.dose or 0.0) / 2 for view in series.views])
+    work = Reconstruction(
+        alignment,
+        settings,
+        exposures=exposures,
+        voltage=voltage or 300.0,
+        ctf=_ctf(series, params, voltage) if params.ctf != "none" else None,
+        threads=context.threads,
+        memory=context.memory,
+    )
+    if work.plan.needed > context.memory:
+        context.log.warning(
+            "%s: needs about %.1f GB of memory, %.1f are allowed",
+            series.path, work.plan.gigabytes, context.memory / 1e9,
+        )  # fmt: skip
+    return work
+
+
+def _ctf(series: TiltSeries, params: TomogramParameters, voltage: float | None) -> TiltCtf:
+    known = [view.defocus for view in series.views]
+    if None in known:
+        missing = series.views[known.index(None)]
+        raise InputError(
+            f"{series.path}: no defocus of {missing.label}, which CTF correction needs; give the folder of the fits "
+            "(--defocus), or a STAR file that has them"
+        )
+    defocus = [one for one in known if one is not None]
+    return TiltCtf(
+        np.array([one.u for one in defocus]),
+        np.array([one.v for one in defocus]),
+        np.array([one.angle for one in defocus]),
+        np.array([one.phase for one in defocus]),
+        voltage or 300.0,
+        params.cs,
+        params.amplitude_contrast,
+    )
+
+
+def with_defocus_of(item: Item, series: TiltSeries, params: TomogramParameters) -> TiltSeries:
+    """Return the series with the defocus found in ``--defocus``, where that is given; InputError where none is."""
+    if params.defocus is None:
+        return series
+    names = dict.fromkeys((item.name, stem(item.path)))
+    paths = [params.defocus / f"{name}{ending}" for name in names for ending in _DEFOCUS]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise InputError(f"{params.defocus}: none of {', '.join(path.name for path in paths)} there; check --defocus")
+    return with_defocus(series, _defocus_of(path, series))
+
+
+def _defocus_of(path: Path, series: TiltSeries) -> list[Defocus]:
+    """Return the defocus of each view in the order of the stack."""
+    order = series.stack_order()
+    if path.suffix.lower() != ".xml":
+        found = read_ctffind(path)
+        if sorted(found) != list(range(1, len(order) + 1)):
+            raise InputError(
+                f"{path}: {len(found)} views, numbered to {max(found)}, for {len(order)}; one each is needed"
+            )
+        return [found[number] for number in range(1, len(order) + 1)]
+    warp = read_warp_xml(path)
+    if not warp.defocus:
+        raise InputError(f"{path}: no defocus in it yet; run Warp's CTF estimation first")
+    by_angle = dict(zip((round(angle, 1) for angle in _sense(warp.angles, series)), warp.defocus, strict=True))
+    views = [series.views[view] for view in order]
+    tilts = np.array(list(by_angle))
+    nearest = [float(tilts[np.abs(tilts - view.angle).argmin()]) for view in views]
+    for view, angle in zip(views, nearest, strict=True):
+        if abs(angle - view.angle) > 1 and not view.excluded:
+            raise InputError(f"{path}: no tilt at {view.angle:g} degrees; is it the XML of {series.path.name}?")
+    return [by_angle[angle] for angle in nearest]
+
+
+def _sense(angles: list[float], series: TiltSeries) -> list[float]:
+    """Return Warp's angles in the sense of the series: Warp may have turned them over, and doesn't always say so."""
+    ours = np.sort(series.angles)
+
+    def off(theirs: list[float]) -> float:
+        return float(np.abs(np.sort(theirs)[:, None] - ours).min(0).max())
+
+    turned = [-angle for angle in angles]
+    return turned if off(turned) < off(angles) else angles
+
+
+def disk_of(item: Item, params: TomogramParameters) -> int:
+    """Estimate the bytes of an item's tomograms."""
+    series, _ = open_series(item, params, Path.cwd())
+    with open_movie(series.views[0].file, least=1, eer_group=1, eer_sampling=params.eer_sampling) as movie:
+        shape = (movie.shape[1], movie.shape[2])
+    z, y, x = shape_of(params, shape, series.pixel_size or 1.0)
+    return z * y * x * _BYTES[params.type] * (3 if params.halves != "none" else 1)
