@@ -51,7 +51,7 @@ class SimulatedSeries:
     tilts: NDArray[np.float32]  # [T, y, x], counts (noise free: expected counts a unit dose)
     angles: Array  # [T], degrees, as given to a program
     doses: Array  # [T], e-/Å² before each view
-    shifts: Array  # [T, (y, x)], px: D of the aligned frame
+    shifts: Array  # [T, (x, y)], px: D of the aligned frame
     plan: TiltPlan
     specimen: Specimen
 
@@ -98,8 +98,8 @@ def simulate_series(content: Content, plan: TiltPlan, *, seed: int) -> Simulated
 def raw_places(points: Array, plan: TiltPlan, angle: float, shift: Sequence[float] | Array) -> Array:
     """Where points [n, (Z, Y, X)] appear in a raw view: [n, (y, x)], px."""
     t, a = np.radians(angle), np.radians(plan.axis)
-    u = points[:, 2] * np.cos(t) + points[:, 0] * np.sin(t) - shift[1]
-    v = points[:, 1] - shift[0]
+    u = points[:, 2] * np.cos(t) + points[:, 0] * np.sin(t) - shift[0]
+    v = points[:, 1] - shift[1]
     height, width = plan.shape
     y = np.sin(a) * u + np.cos(a) * v + height / 2 - 0.5
     x = np.cos(a) * u - np.sin(a) * v + width / 2 - 0.5
