@@ -12,6 +12,7 @@ from pypcore.motion.parallel import Threads
 from pypcore.tilts.alignment import TiltAlignment
 from pypcore.tomogram import weighting
 from pypcore.tomogram.ctf import Corrector, TiltCtf, slab_planes
+from pypcore.tomogram.hand import HandCheck, check_hand
 from pypcore.tomogram.memory import MemoryPlan, plan_memory, volumes_of
 from pypcore.tomogram.resample import Aligner
 from pypcore.tomogram.settings import TomogramSettings
@@ -122,6 +123,13 @@ class Reconstruction:
             else:
                 yield from self._by_planes(sources, threads, tell)
         tell(1.0)
+
+    def check_hand(self, tilts: Tilts) -> HandCheck:
+        """Say how well the CTF's hand agrees with raw ``tilts``; only where CTF correction is asked for."""
+        if self.corrector is None:
+            raise UsageError("tomogram: the hand is checked where the CTF is corrected; ask for that")
+        images = ((t, self.aligner(t, np.asarray(tilts[int(i)]))) for t, i in enumerate(self.chosen))
+        return check_hand(images, self.views, self.corrector.ctf)
 
     @property
     def parts(self) -> list[slice]:
