@@ -74,7 +74,7 @@ def series_of_star(path: Path, root: Path) -> StarSeries:
     doses = _numbers(columns, "rlnMicrographPreExposure", path) if "rlnMicrographPreExposure" in columns else None
     defocus = _defocus(columns, path)
     nominal = _numbers(columns, "rlnTomoNominalDefocus", path) if "rlnTomoNominalDefocus" in columns else None
-    order = None if doses is None else np.argsort(np.argsort(doses, kind="stable"), kind="stable")
+    order, dose = _order(columns, doses, path), _dose(doses)
     views = []
     for index, text in enumerate(named):
         section, _, file = text.rpartition("@")
@@ -85,6 +85,7 @@ def series_of_star(path: Path, root: Path) -> StarSeries:
                 angle=float(angles[index]),
                 order=None if order is None else int(order[index]),
                 prior_dose=None if doses is None else float(doses[index]),
+                dose=dose,
                 defocus=defocus[index] if defocus else None,
                 nominal_defocus=None if nominal is None else float(nominal[index]),
                 even=_half(columns, "rlnMicrographNameEven", index, root, path),
@@ -130,6 +131,19 @@ def _numbers(columns: dict[str, list[str]], key: str, path: Path) -> Array:
     if not np.isfinite(values).all():
         raise InputError(f"{path}: {key} is NaN or infinite in a row; correct the file")
     return values
+
+
+def _order(columns: dict[str, list[str]], doses: Array | None, path: Path) -> NDArray[np.intp] | None:
+    """Return the rank in time of each view, among all that were taken where the file says so; else by dose."""
+    if "rlnTomoTiltMovieIndex" in columns:
+        return _numbers(columns, "rlnTomoTiltMovieIndex", path).astype(np.intp) - 1
+    return None if doses is None else np.argsort(np.argsort(doses, kind="stable"), kind="stable")
+
+
+def _dose(doses: Array | None) -> float | None:
+    """Return the dose of a view, e-/Å²: the least by which those before two views differ; None where they don't."""
+    steps = np.diff(np.unique(doses)) if doses is not None else np.zeros(0)
+    return float(steps.min()) if len(steps) else None
 
 
 def _defocus(columns: dict[str, list[str]], path: Path) -> list[Defocus] | None:

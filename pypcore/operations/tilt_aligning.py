@@ -82,7 +82,7 @@ def align_task(task: Task, params: AlignTiltsParameters, context: Context) -> Al
     ):
         try:
             found = align(
-                images,  # type: ignore[arg-type]  # shape, and an image for an index, are all that is asked
+                images,
                 task.series.angles[chosen],
                 task.pixel_size,
                 task.series.axis,
