@@ -101,7 +101,7 @@ def other_size(view: View, number: int, shape: tuple[int, ...], usual: tuple[int
     """Return the error for a view of another size than the first."""
     return InputError(
         f"{view.file}: view {number} ({view.angle:g} degrees) is {shape[1]} x {shape[0]} pixels, {first.label} "
-        f"{usual[1]} x {usual[0]}; the views of a series have one size: leave it out with --exclude {number}"
+        f"{usual[1]} x {usual[0]}; the views of a series have one size: leave it out with --exclude-views {number}"
     )
 
 

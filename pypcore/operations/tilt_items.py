@@ -84,7 +84,7 @@ def open_series(item: Item, params: TiltSeriesParameters, root: Path) -> tuple[T
     excluded = excluded_views(item, params)
     if excluded and max(excluded) > len(series.views):
         raise InputError(
-            f"{item.path}: view {max(excluded)} is to be left out, but there are {len(series.views)}; correct --exclude"
+            f"{item.path}: view {max(excluded)} is to be left out, of {len(series.views)}; correct --exclude-views"
         )
     order = series.stack_order()
     series = series.without({int(order[number - 1]): "excluded by the request" for number in excluded})
@@ -96,7 +96,7 @@ def open_series(item: Item, params: TiltSeriesParameters, root: Path) -> tuple[T
 
 def excluded_views(item: Item, params: TiltSeriesParameters) -> list[int]:
     """Return the numbers of the views of an item that the request leaves out, from 1 in the order of the stack."""
-    everywhere = read_views(params.exclude) if params.exclude else []
+    everywhere = read_views(params.exclude_views) if params.exclude_views else []
     file = params.exclude_list
     if file is None:
         return everywhere

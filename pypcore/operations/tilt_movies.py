@@ -81,7 +81,7 @@ def correct_tilts(
             try:
                 movie = _open(view, params)
             except InputError as error:
-                raise InputError(f"{error}; or leave the tilt out with --exclude {number}") from error
+                raise InputError(f"{error}; or leave the tilt out with --exclude-views {number}") from error
             with movie:
                 usual = usual or movie.shape[1:]
                 if movie.shape[1:] != usual:

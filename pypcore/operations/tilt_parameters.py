@@ -66,7 +66,7 @@ class TiltSeriesParameters(operation.Parameters):
         False,
         description="The views of the stack aren't in the order of their angles (but as they were taken): sort them",
     )
-    exclude: str | None = Field(
+    exclude_views: str | None = Field(
         None,
         description="Views to leave out, by number from 1 in the stack (of movies: by angle), e.g. 1,2,40-41",
     )
@@ -98,6 +98,6 @@ class TiltSeriesParameters(operation.Parameters):
             raise ValueError("eer_fractions and eer_group both say how to sum an EER's raw frames; give one")
         if self.patches != (0, 0) and not 2 <= min(self.patches) <= max(self.patches) <= 40:
             raise ValueError(f"patches {self.patches[0]},{self.patches[1]}: give 2 to 40 each way, or 0,0 for none")
-        if self.exclude:
-            read_views(self.exclude)
+        if self.exclude_views:
+            read_views(self.exclude_views)
         return self

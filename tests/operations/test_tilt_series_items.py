@@ -85,13 +85,13 @@ def test_what_is_no_list_of_views(text: str) -> None:
 
 def test_views_are_left_out_by_number_for_all_series_or_for_each(tmp_path: Path) -> None:
     path = stack(tmp_path)
-    assert read(path, exclude="1,5") == ["excluded by the request", "", "", "", "excluded by the request"]
+    assert read(path, exclude_views="1,5") == ["excluded by the request", "", "", "", "excluded by the request"]
     (tmp_path / "bad.txt").write_text("# series views\nother 3\nts 2\n")
     assert read(path, exclude_list=tmp_path / "bad.txt").index("excluded by the request") == 1
-    with pytest.raises(InputError, match="view 7 is to be left out, but there are 5"):
-        read(path, exclude="7")
+    with pytest.raises(InputError, match="view 7 is to be left out, of 5"):
+        read(path, exclude_views="7")
     with pytest.raises(InputError, match="2 of 5 views can be used"):
-        read(path, exclude="1-3")
+        read(path, exclude_views="1-3")
 
 
 def test_a_pixel_size_is_never_guessed(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_pixel_size_is_never_guessed(tmp_path: Path) -> None:
         ({"alignment": Path("x"), "realign": True}, "give one of them"),
         ({"eer_fractions": 8, "eer_group": 4}, "give one"),
         ({"patches": "1,5"}, "patches 1,5"),
-        ({"exclude": "x"}, "neither a number of a view"),
+        ({"exclude_views": "x"}, "neither a number of a view"),
         ({"bin": 0.5}, "bin"),
     ],
 )

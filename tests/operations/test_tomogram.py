@@ -193,7 +193,7 @@ def test_align_tilts_leaves_what_tomogram_takes(
     root: Path, noise_free: SimulatedSeries, make_context: Callable[..., Context]
 ) -> None:
     path = write_movies(root / "in", "ts", noise_free, dose=200, frames=2)
-    params = AlignTiltsParameters(thickness=32, exclude="1")
+    params = AlignTiltsParameters(thickness=32, exclude_views="1")
     item, context = item_of(path, root), make_context("align")
     result = AlignTilts().process(item, params, context)
     assert mrcfile.read(result.products["tilts"]).shape == (20, 96, 128)
@@ -204,7 +204,7 @@ def test_align_tilts_leaves_what_tomogram_takes(
     report = merged.products["report"].read_text()
     assert 'src="alignments/ts.png"' in report
     assert "http" not in report
-    taken = make(path, root, make_context("job"), alignment=root / "align/alignments", exclude="1")
+    taken = make(path, root, make_context("job"), alignment=root / "align/alignments", exclude_views="1")
     assert taken.figures["alignment_from"] == str(root / "align/alignments/ts.xf")
     assert taken.figures["tilt_axis"] == pytest.approx(result.figures["tilt_axis"], abs=1e-3)
 
@@ -241,7 +241,7 @@ def test_movies_of_two_sizes_are_refused(
     odd = sorted((root / "in/frames").iterdir())[3]
     with mrcfile.new(odd, overwrite=True) as file:
         file.set_data(np.ones((2, 80, 128), np.uint16))
-    with pytest.raises(InputError, match=r"is 128 x 80 pixels, ts_.* 128 x 96; .*--exclude"):
+    with pytest.raises(InputError, match=r"is 128 x 80 pixels, ts_.* 128 x 96; .*--exclude-views"):
         make(path, root, make_context("job"))
 
 
