@@ -16,6 +16,7 @@ from pypcore.formats.tilt_series import TiltSeries, View
 
 Which = Literal["all", "even", "odd"]
 Image = NDArray[np.float32]
+_COUNTS = 0.2  # of their standard deviation, which the mean of counts is above
 
 
 class TiltImages(Sequence[NDArray[Any]]):
@@ -105,6 +106,18 @@ def other_size(view: View, number: int, shape: tuple[int, ...], usual: tuple[int
     )
 
 
+def normalisation(images: TiltImages) -> Literal["mean", "deviation"]:
+    """Return by what the images of a series are divided: by their means where they are counts, else by their spread.
+
+    Counts have a mean well above 0 in every view; the first, the middle and the last are looked at.
+    """
+    for number in {0, len(images) // 2, len(images) - 1}:
+        image = images[number]
+        if image.mean(dtype=np.float64) < _COUNTS * image.std(dtype=np.float64):
+            return "deviation"
+    return "mean"
+
+
 def survey(images: TiltImages) -> dict[int, str]:
     """Look at every image; return which can't be, and why: black or blank, or with pixels that are NaN.
 
@@ -120,7 +133,7 @@ def survey(images: TiltImages) -> dict[int, str]:
             reasons[number] = f"{bad} pixels are NaN or infinite"
             continue
         levels[number], spreads[number] = image.mean(dtype=np.float64), image.std(dtype=np.float64)
-    if np.nanmedian(levels) < 0.2 * np.nanmedian(spreads):
+    if np.nanmedian(levels) < _COUNTS * np.nanmedian(spreads):
         levels = spreads
     for number, level in enumerate(levels):
         usual = float(np.nanmedian(levels[max(0, number - 3) : number + 4])) if np.isfinite(level) else 0.0

@@ -1,12 +1,12 @@
 """Pictures of tilt series: one that tells at a glance whether the alignment worked, one of the tomogram."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pypcore.operations.tilt_images import TiltImages, normalisation
 from pypcore.tilts.alignment import TiltAlignment
 from pypcore.tomogram.reconstruct import Reconstruction
 from pypcore.tomogram.settings import TomogramSettings
@@ -20,7 +20,7 @@ _SHADES = (1.0, 99.0)  # percentiles that become black and white
 def draw_alignment(
     path: Path,
     name: str,
-    images: Sequence[Image],
+    images: TiltImages,
     alignment: TiltAlignment,
     stage: NDArray[np.float64],
     reasons: dict[int, str],
@@ -39,7 +39,9 @@ def draw_alignment(
     binning = max(1.0, max(alignment.aligned_shape) / _SMALL)
     height, width = (max(2, round(side / binning)) for side in alignment.aligned_shape)
     deep = max(8, round(1.5 * thickness / binning))
-    settings = TomogramSettings((deep, height, width), binning, cutoff=0.25, falloff=0.1, normalise="mean")
+    settings = TomogramSettings(
+        (deep, height, width), binning, cutoff=0.25, falloff=0.1, normalise=normalisation(images)
+    )
     part = alignment.select(alignment.used)
     work = Reconstruction(part, settings, threads=threads, memory=memory, whole=True)
     volume = np.concatenate([slab.volume.copy() for slab in work.slabs(images)])

@@ -16,7 +16,9 @@ from pypcore.operations.tomogram_parameters import TomogramParameters
 # numpy and all that stands on it is imported where it is used: options and help texts come from here.
 if TYPE_CHECKING:
     from pypcore.operations.tilt_aligning import Aligned
+    from pypcore.operations.tilt_images import TiltImages
     from pypcore.operations.tilt_task import Task
+    from pypcore.tomogram.reconstruct import Reconstruction
 
 _MOVIES_SHARE, _ALIGNED_SHARE = 0.5, 0.7  # of the progress: where movies are done, and where the alignment is
 
@@ -97,13 +99,14 @@ class Tomogram:
 
         used = aligned.alignment.used.nonzero()[0]
         series, alignment = aligned.series.select(used), aligned.alignment.select(used)
-        work = plan_reconstruction(series, alignment, params, context)
         frames = params.halves == "frames"
         if frames and any(view.even is None for view in series.views):
             raise InputError(f"{task.item.path}: no even and odd frames: it isn't made of movies; give --halves tilts")
         with TiltImages(series, "even" if frames else "all") as images:
             second = TiltImages(series, "odd") if frames else None
             try:
+                work = plan_reconstruction(series, alignment, images, params, context)
+                hand = _checked_hand(task, work, images, context) if params.ctf != "none" else {}
                 written = write_tomogram(
                     task.item.name,
                     work,
@@ -132,6 +135,7 @@ class Tomogram:
             "handedness": params.handedness,
             "memory_planned": work.plan.needed,
         }
+        figures |= hand
         if params.type == "int8":
             figures |= {"int8_zero": written.zero, "int8_step": written.step}
         return {**written.products, "tomogram_picture": context.job / picture}, figures
@@ -141,3 +145,14 @@ class Tomogram:
         from pypcore.operations.tilt_merge import write_tables
 
         return write_tables(done, params, context, "tomograms")
+
+
+def _checked_hand(task: Task, work: Reconstruction, images: TiltImages, context: Context) -> dict[str, Figure]:
+    """Say whether the images agree with the handedness given; nothing is changed by it."""
+    try:
+        check = work.check_hand(images)
+    except InputError as error:
+        context.log.warning("%s: %s", task.item.given, error)
+        return {}
+    context.log.info("%s: %s", task.item.given, check.verdict)
+    return {"handedness_check": check.verdict, "handedness_sigma": check.sigma}

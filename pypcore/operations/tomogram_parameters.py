@@ -63,8 +63,9 @@ class TomogramParameters(AlignTiltsParameters):
     )
     offset_x: float = Field(0.0, description="Move the middle of the tomogram along x, unbinned pixels")
     offset_z: float = Field(0.0, description="Move the middle of the tomogram along z, unbinned pixels")
-    normalise: Literal["none", "mean", "deviation"] = Field(
-        "mean", description="Divide each tilt by its mean, or by its standard deviation"
+    normalise: Literal["auto", "none", "mean", "deviation"] = Field(
+        "auto",
+        description="Divide each tilt by its mean, or by its standard deviation; auto: by the mean if tilts are counts",
     )
     orientation: Literal["xyz", "xzy"] = Field(
         "xyz",

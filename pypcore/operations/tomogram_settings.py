@@ -13,6 +13,7 @@ from pypcore.formats.warp_xml import read_warp_xml
 from pypcore.items import Item, stem
 from pypcore.operation import Context
 from pypcore.operations.align_tilts_parameters import thickness_of
+from pypcore.operations.tilt_images import TiltImages, normalisation
 from pypcore.operations.tilt_items import open_series
 from pypcore.operations.tilt_task import with_defocus
 from pypcore.operations.tomogram_parameters import TomogramParameters
@@ -45,9 +46,9 @@ def shape_of(params: TomogramParameters, aligned_shape: tuple[int, int], pixel_s
 
 
 def plan_reconstruction(
-    series: TiltSeries, alignment: TiltAlignment, params: TomogramParameters, context: Context
+    series: TiltSeries, alignment: TiltAlignment, images: TiltImages, params: TomogramParameters, context: Context
 ) -> Reconstruction:
-    """Return the work on one tomogram; ``series`` and ``alignment`` are of the views that are used.
+    """Return the work on one tomogram; ``series``, ``alignment`` and ``images`` are of the views used.
 
     Says what was chosen, and warns where it needs more memory than the task has. Raises InputError where dose weighting
     or CTF correction lacks what it needs.
@@ -71,14 +72,14 @@ def plan_reconstruction(
         iterations=params.iterations,
         nonnegative=params.nonnegative,
         halves=params.halves,
-        normalise=params.normalise,
+        normalise=normalisation(images) if params.normalise == "auto" else params.normalise,
         ctf=params.ctf,
         ctf_hand=params.handedness or 1,
     )
     z, y, x = settings.shape
     context.log.info(
-        "%s: a tomogram of %d x %d x %d voxels of %.4g Å, from %d views", series.path.name, x, y, z,
-        alignment.pixel_size * binning, len(alignment),
+        "%s: a tomogram of %d x %d x %d voxels of %.4g Å, from %d views, each divided by its %s", series.path.name,
+        x, y, z, alignment.pixel_size * binning, len(alignment), settings.normalise,
     )  # fmt: skip
     voltage = series.voltage
     if (params.dose_weighting or params.ctf != "none") and voltage is None:
