@@ -129,12 +129,18 @@ def check_series(items: Sequence[Item], params: TiltSeriesParameters) -> None:
 
 def tilts_disk(item: Item, params: TiltSeriesParameters, images: int) -> int:
     """Estimate the bytes of an item's corrected tilts, ``images`` of each: none where it isn't made of movies."""
-    from pypcore.formats.movies import open_movie
     from pypcore.operations.tilt_movies import are_movies
 
     series, _ = open_series(item, params, Path.cwd())
-    if not are_movies(series):
+    if not are_movies(series, params):
         return 0
+    height, width = image_shape(series, params)
+    return len(series.views) * height * width * images * (2 if params.tilts_float16 else 4)
+
+
+def image_shape(series: TiltSeries, params: TiltSeriesParameters) -> tuple[int, int]:
+    """Return (y, x) of a series' images, from its first file's header."""
+    from pypcore.formats.movies import open_movie
+
     with open_movie(series.views[0].file, least=1, eer_group=1, eer_sampling=params.eer_sampling) as movie:
-        pixels = movie.shape[1] * movie.shape[2]
-    return len(series.views) * pixels * images * (2 if params.tilts_float16 else 4)
+        return movie.shape[1], movie.shape[2]

@@ -40,15 +40,12 @@ class _References:
     defects: NDArray[np.bool_] | None
 
 
-def are_movies(series: TiltSeries) -> bool:
+def are_movies(series: TiltSeries, params: TiltSeriesParameters) -> bool:
     """Say whether the views are files with frames, which must be corrected first."""
     if any(view.section is not None for view in series.views):
         return False
-    try:
-        with open_movie(series.views[0].file, least=1) as movie:
-            return movie.shape[0] > 1
-    except InputError as error:
-        return "raw frames" in str(error)  # an EER: how its frames are summed is said where it is corrected
+    with _open(series.views[0], params) as movie:
+        return movie.shape[0] > 1
 
 
 def correct_tilts(

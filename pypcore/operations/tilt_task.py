@@ -44,7 +44,7 @@ def begin(item: Item, params: AlignTiltsParameters, context: Context, *, halves:
         context.log.warning("%s: %s", item.given, note)
     for fact, who in series.sources.items():
         context.log.info("%s: %s from %s", item.given, fact.replace("_", " "), who)
-    if not are_movies(series):
+    if not are_movies(series, params):
         return Task(item, series, star, series.pixel_size, [1] * len(series.views))
     corrected = correct_tilts(item.name, series, params, series.pixel_size, context, halves=halves, share=share)
     return Task(item, corrected.series, star, series.pixel_size, corrected.frames, corrected.products, corrected.motion)

@@ -7,14 +7,13 @@ import numpy as np
 
 from pypcore.errors import InputError
 from pypcore.formats.ctffind import Defocus, read_ctffind
-from pypcore.formats.movies import open_movie
 from pypcore.formats.tilt_series import TiltSeries
 from pypcore.formats.warp_xml import read_warp_xml
 from pypcore.items import Item, stem
 from pypcore.operation import Context
 from pypcore.operations.align_tilts_parameters import thickness_of
 from pypcore.operations.tilt_images import TiltImages, normalisation
-from pypcore.operations.tilt_items import open_series
+from pypcore.operations.tilt_items import image_shape, open_series
 from pypcore.operations.tilt_task import with_defocus
 from pypcore.operations.tomogram_parameters import TomogramParameters
 from pypcore.tilts.alignment import TiltAlignment
@@ -179,7 +178,5 @@ def _sense(angles: list[float], series: TiltSeries) -> list[float]:
 def disk_of(item: Item, params: TomogramParameters) -> int:
     """Estimate the bytes of an item's tomograms."""
     series, _ = open_series(item, params, Path.cwd())
-    with open_movie(series.views[0].file, least=1, eer_group=1, eer_sampling=params.eer_sampling) as movie:
-        shape = (movie.shape[1], movie.shape[2])
-    z, y, x = shape_of(params, shape, series.pixel_size or 1.0)
+    z, y, x = shape_of(params, image_shape(series, params), series.pixel_size or 1.0)
     return z * y * x * _BYTES[params.type] * (3 if params.halves != "none" else 1)

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import tifffile
+from numpy.typing import NDArray
 
 from pypcore.formats.mrc import write_mrc
 from pypcore.formats.tilt_angles import write_angles
@@ -28,12 +30,15 @@ def write_movies(
     drift: float = 2.0,
     seed: int = 0,
     windows: str = "D:\\data\\frames",
+    suffix: str = ".mrc",
+    gain: NDArray[np.float32] | None = None,
 ) -> Path:
     """Write each tilt of a noise-free series as a movie of ``frames`` frames, and ``NAME.mdoc``; return the mdoc.
 
     A tilt has ``dose`` e-/Å², counted with Poisson's noise; the specimen drifts evenly by ``drift`` px in x between
     its first and last frame, by whole pixels. The mdoc has its sections by angle, the doses by a dose-symmetric order,
-    and paths as they were on the microscope's PC, under ``windows``; the movies lie in ``frames/`` beside it.
+    and paths as they were on the microscope's PC, under ``windows``; the movies, MRC or (``.tif``) TIFF, lie in
+    ``frames/`` beside it. Counts are what they were before a ``gain`` [y, x] multiplies them.
     """
     (folder / "frames").mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, 5])
@@ -42,11 +47,15 @@ def write_movies(
     ranks = np.argsort(order)
     sections = []
     for number, (tilt, angle, rank) in enumerate(zip(series.tilts, series.angles, ranks, strict=True)):
-        movie = f"{name}_{rank:03d}_{angle:.1f}.mrc"
+        movie = f"{name}_{rank:03d}_{angle:.1f}{suffix}"
         expected = tilt * (dose * plan.pixel_size**2 / frames)
         moves = np.rint(np.linspace(0, drift, frames)).astype(int)
-        counts = np.stack([rng.poisson(np.roll(expected, move, axis=1)) for move in moves])
-        write_mrc(folder / "frames" / movie, counts.astype(np.uint16), plan.pixel_size)
+        sensor = 1.0 if gain is None else 1 / gain
+        counts = np.stack([rng.poisson(np.roll(expected, move, axis=1) * sensor) for move in moves]).astype(np.uint16)
+        if suffix == ".tif":  # its first row is the top of the picture
+            tifffile.imwrite(folder / "frames" / movie, counts[:, ::-1], compression="lzw", photometric="minisblack")
+        else:
+            write_mrc(folder / "frames" / movie, counts, plan.pixel_size)
         sections.append(
             f"[ZValue = {number}]\nTiltAngle = {angle:.4f}\nPixelSpacing = {plan.pixel_size:g}\n"
             f"ExposureDose = {dose:g}\nPriorRecordDose = {dose * rank:g}\nRotationAngle = {plan.axis + 90:g}\n"

@@ -10,6 +10,8 @@ import pytest
 from scipy import ndimage
 
 from pypcore.errors import InputError
+from pypcore.formats.mrc import write_mrc
+from pypcore.formats.mrc_stack import MrcStackWriter
 from pypcore.formats.star import read_star
 from pypcore.formats.tilt_alignment import read_alignment
 from pypcore.formats.tilt_angles import read_angles, write_angles
@@ -20,6 +22,7 @@ from pypcore.operation import Context, Done, Result
 from pypcore.operations.align_tilts import AlignTilts
 from pypcore.operations.align_tilts_parameters import AlignTiltsParameters
 from pypcore.operations.tilt_images import TiltImages
+from pypcore.operations.tilt_task import begin
 from pypcore.operations.tomogram import Tomogram
 from pypcore.operations.tomogram_parameters import TomogramParameters
 from pypcore.simulate.tilt_files import write_movies, write_stack
@@ -187,6 +190,41 @@ def test_kinds_of_numbers_and_orientations(
         tolerance = 1e-3 * np.abs(plain).max()
     expected = tilt_oriented(plain, orientation)
     assert (np.abs(stored - expected) <= tilt_oriented(np.broadcast_to(tolerance, plain.shape), orientation)).all()
+
+
+def test_tiff_movies_with_a_gain_are_what_mrc_movies_without_one_are(
+    root: Path, noise_free: SimulatedSeries, make_context: Callable[..., Context]
+) -> None:
+    gain = np.random.default_rng(1).uniform(0.5, 1.5, PLAN.shape).astype(np.float32)
+    write_mrc(root / "gain.mrc", gain, 10.0)
+    write_movies(root / "plain", "ts", noise_free, dose=500, frames=2)
+    write_movies(root / "odd", "ts", noise_free, dose=500, frames=2, suffix=".tif", gain=gain)
+    stacks = []
+    for folder, options in (("plain", {}), ("odd", {"gain": root / "gain.mrc"})):
+        params = AlignTiltsParameters(thickness=32, **options)
+        task = begin(item_of(root / folder / "ts.mdoc", root), params, make_context(folder), halves=False, share=1)
+        stacks.append(mrcfile.read(task.products["tilts"])[:, 8:-8, 8:-8])
+    assert np.corrcoef(stacks[0].ravel(), stacks[1].ravel())[0, 1] > 0.9
+
+
+def test_views_that_show_nothing_of_the_rest_are_found(root: Path, make_context: Callable[..., Context]) -> None:
+    """A black view, a dark one, one of another place (shifted out of the field), one with pixels that are NaN."""
+    plan = TiltPlan(shape=(192, 192), depth=48, pixel_size=10, shift=10, dose=30, dark=(30,), lost=(12,))
+    series = simulate_series("cytosol", plan, seed=3)
+    series.tilts[3] = 0
+    series.tilts[20, 5, 5:9] = np.nan
+    with MrcStackWriter(root / "ts.st", 10.0) as writer:
+        for tilt in series.tilts:
+            writer.append(tilt)
+    write_angles(root / "ts.rawtlt", series.angles)
+    params = AlignTiltsParameters(thickness=48, tilt_axis=85.3, pixel_size=10)
+    result = AlignTilts().process(item_of(root / "ts.st", root), params, make_context())
+    excluded = result.figures["views_excluded"]
+    assert isinstance(excluded, dict)
+    assert {"4", "13", "21", "31"} <= set(excluded)
+    assert len(excluded) <= 6
+    assert "dark" in excluded["31"]
+    assert "NaN" in excluded["21"]
 
 
 def test_align_tilts_leaves_what_tomogram_takes(
