@@ -1,6 +1,7 @@
 """MRC files that are written in parts: stacks an image at a time, volumes a slab at a time."""
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -109,25 +110,47 @@ class MrcStackWriter:
 
 
 class MrcVolumeWriter:
-    """A volume in a file, filled through ``data`` (an array that is the file) in any order; ``finish`` ends it.
+    """A volume in a file, put there in parts in any order; ``finish`` writes the header, with statistics.
 
-    ``shape`` is (sections, rows, columns) of the file, ``kind`` float32, float16 or int8.
+    ``shape`` is (sections, rows, columns) of the file, ``kind`` float32, float16 or int8. Nothing of it is kept in
+    memory. Raises InputError where a value does not fit float16.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], pixel_size: float, kind: str) -> None:
-        self._path, self._pixel_size = path, pixel_size
-        self._mode, dtype = KINDS[kind]
-        self.data: npt.NDArray[Any] = np.memmap(path, dtype, "w+", _HEADER, shape)
+        self.path, self.shape = path, shape
+        self._pixel_size = pixel_size
+        self._mode, self._dtype = KINDS[kind]
+        self._file = path.open("w+b")
+        self._file.truncate(_HEADER + int(np.prod(shape)) * self._dtype.itemsize)
+
+    def put(self, part: npt.NDArray[Any], section: int, row: int) -> None:
+        """Write ``part`` [section, row, column], all columns of it, from ``section`` and ``row`` on."""
+        _, rows, columns = self.shape
+        blocks = part[None] if part.shape[1] == rows else part[:, None]  # what lies together in the file
+        for number, block in enumerate(blocks):
+            first = ((section + number) * rows + row) * columns
+            self._file.seek(_HEADER + first * self._dtype.itemsize)
+            self._file.write(np.ascontiguousarray(as_stored(block, self._dtype, self.path)).data)
+
+    def sections(self) -> Iterator[npt.NDArray[Any]]:
+        """Read the sections [row, column] back, one after another."""
+        self._file.seek(_HEADER)
+        size = self.shape[1] * self.shape[2] * self._dtype.itemsize
+        for _ in range(self.shape[0]):
+            yield np.frombuffer(self._file.read(size), self._dtype).reshape(self.shape[1:])
 
     def finish(self, label: str = "") -> None:
-        """Write the header; ``label`` goes into it."""
+        """Write the header, with ``label`` in it, and close the file."""
         statistics = _Statistics()
-        for section in self.data:
-            statistics.add(np.asarray(section))
-        shape = self.data.shape
-        del self.data
-        with self._path.open("r+b") as file:
-            file.write(_header(shape, self._mode, self._pixel_size, statistics, volume=True, label=label))
+        for section in self.sections():
+            statistics.add(section)
+        self._file.seek(0)
+        self._file.write(_header(self.shape, self._mode, self._pixel_size, statistics, volume=True, label=label))
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def as_stored(values: npt.NDArray[Any], dtype: np.dtype[Any], path: Path) -> npt.NDArray[Any]:

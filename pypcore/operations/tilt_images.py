@@ -13,9 +13,11 @@ from pypcore.errors import InputError
 from pypcore.formats.movie_base import Movie
 from pypcore.formats.movies import open_movie
 from pypcore.formats.tilt_series import TiltSeries, View
+from pypcore.motion.parallel import Threads
 
 Which = Literal["all", "even", "odd"]
 Image = NDArray[np.float32]
+_SAMPLED = 4  # every so many rows tell the spread of an image
 _COUNTS = 0.2  # of their standard deviation, which the mean of counts is above
 
 
@@ -118,7 +120,34 @@ def normalisation(images: TiltImages) -> Literal["mean", "deviation"]:
     return "mean"
 
 
-def survey(images: TiltImages) -> dict[int, str]:
+class Shrunk(Sequence[NDArray[Any]]):
+    """Images averaged over squares of ``factor`` pixels, about the same centre; for pictures."""
+
+    def __init__(self, images: TiltImages, factor: int) -> None:
+        self._images, self.factor = images, factor
+        self.shape = (len(images), *(max(1, side // factor) for side in images.shape[1:]))
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, number: int) -> Image: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[NDArray[Any]]: ...
+
+    def __getitem__(self, number: int | slice) -> Image | list[NDArray[Any]]:
+        """Return image ``number`` [y, x], or several."""
+        if isinstance(number, slice):
+            return [self[index] for index in range(*number.indices(len(self)))]
+        image, n = self._images[number], self.factor
+        _, y, x = self.shape
+        top, left = ((side - small * n) // 2 for side, small in zip(image.shape, (y, x), strict=True))
+        return image[top : top + y * n, left : left + x * n].reshape(y, n, x, n).mean((1, 3), dtype=np.float32)
+
+
+def survey(images: TiltImages, threads: int) -> dict[int, str]:
     """Look at every image; return which can't be, and why: black or blank, or with pixels that are NaN.
 
     One is black when its mean is less than a tenth of that of its neighbours in angle: the beam was blank, or hidden
@@ -127,12 +156,17 @@ def survey(images: TiltImages) -> dict[int, str]:
     reasons: dict[int, str] = {}
     levels = np.full(len(images), np.nan)
     spreads = np.full(len(images), np.nan)
-    for number, image in enumerate(images):
-        bad = int(np.count_nonzero(~np.isfinite(image)))
-        if bad:
-            reasons[number] = f"{bad} pixels are NaN or infinite"
-            continue
-        levels[number], spreads[number] = image.mean(dtype=np.float64), image.std(dtype=np.float64)
+
+    def one(number: int) -> None:
+        image = images[number]
+        mean = image.mean(dtype=np.float64)
+        if np.isfinite(mean):
+            levels[number], spreads[number] = mean, image[::_SAMPLED].std(dtype=np.float64)
+        else:
+            reasons[number] = f"{np.count_nonzero(~np.isfinite(image))} pixels are NaN or infinite"
+
+    with Threads(threads) as workers:
+        workers.run(one, range(len(images)))
     if np.nanmedian(levels) < _COUNTS * np.nanmedian(spreads):
         levels = spreads
     for number, level in enumerate(levels):

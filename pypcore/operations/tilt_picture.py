@@ -1,12 +1,13 @@
 """Pictures of tilt series: one that tells at a glance whether the alignment worked, one of the tomogram."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.operations.tilt_images import TiltImages, normalisation
+from pypcore.operations.tilt_images import Shrunk, TiltImages, normalisation
 from pypcore.tilts.alignment import TiltAlignment
 from pypcore.tomogram.reconstruct import Reconstruction
 from pypcore.tomogram.settings import TomogramSettings
@@ -36,15 +37,21 @@ def draw_alignment(
     side view must fit between the dashed lines, the top and bottom of ``thickness`` px. ``images`` are of the views
     used; ``reasons`` has those left out, ``errors`` each view's expected error (px) where it is known.
     """
-    binning = max(1.0, max(alignment.aligned_shape) / _SMALL)
-    height, width = (max(2, round(side / binning)) for side in alignment.aligned_shape)
-    deep = max(8, round(1.5 * thickness / binning))
-    settings = TomogramSettings(
-        (deep, height, width), binning, cutoff=0.25, falloff=0.1, normalise=normalisation(images)
-    )
+    small = Shrunk(images, max(1, max(images.shape[1:]) // _SMALL))
+    binning = small.factor
     part = alignment.select(alignment.used)
+    part = replace(
+        part,
+        shifts=part.shifts / binning,
+        image_shape=(small.shape[1], small.shape[2]),
+        pixel_size=part.pixel_size * binning,
+        local=None,
+    )
+    height, width = part.aligned_shape
+    deep = max(8, round(1.5 * thickness / binning))
+    settings = TomogramSettings((deep, height, width), cutoff=0.25, falloff=0.1, normalise=normalisation(images))
     work = Reconstruction(part, settings, threads=threads, memory=memory, whole=True)
-    volume = np.concatenate([slab.volume.copy() for slab in work.slabs(images)])
+    volume = np.concatenate([slab.volume.copy() for slab in work.slabs(small)])
 
     figure = _figure(11, 7.2)
     figure.suptitle(name, fontsize=10)

@@ -73,11 +73,11 @@ def given_alignment(task: Task, folder: Path | None, image_shape: tuple[int, int
     return read_alignment(found, task.series, image_shape, task.pixel_size), str(found)
 
 
-def look(task: Task) -> Task:
+def look(task: Task, threads: int) -> Task:
     """Leave out views whose images can't be used (black, NaN), with the reason; InputError where too few are left."""
     chosen = np.flatnonzero(task.series.used)
     with TiltImages(task.series.select(chosen)) as images:
-        reasons = {int(chosen[number]): reason for number, reason in survey(images).items()}
+        reasons = {int(chosen[number]): reason for number, reason in survey(images, threads).items()}
     series = task.series.without(reasons).check(sorted_by_angle=False)
     return replace(task, series=series)
 

@@ -84,7 +84,7 @@ class Tomogram:
         else:
             found, where = known
             context.log.info("%s: alignment from %s", task.item.given, where)
-            series = look(task).series
+            series = look(task, context.threads).series
             aligned = Aligned.taken(series, found, where, thickness_of(params, task.pixel_size))
             enough(series, aligned.alignment)
         return aligned.of(with_defocus_of(task.item, aligned.series, params))

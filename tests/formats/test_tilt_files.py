@@ -52,7 +52,9 @@ def test_a_stack_written_by_sections_is_what_mrcfile_reads(tmp_path: Path) -> No
             path = tmp_path / f"{kind}.mrc"
             if volume:
                 whole = MrcVolumeWriter(path, images.shape, 1.25, kind)
-                whole.data[:] = images
+                whole.put(images[2:], 2, 0)
+                whole.put(images[:2, 3:], 0, 3)
+                whole.put(images[:2, :3], 0, 0)
                 whole.finish()
             else:
                 with MrcStackWriter(path, 1.25, kind=kind) as writer:

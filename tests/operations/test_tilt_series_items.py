@@ -134,7 +134,7 @@ def test_black_and_broken_views_are_left_out_with_the_reason(
     images[1] = 0
     images[3, 2, 2:5] = np.nan
     task = begin(item_of(stack(tmp_path, images=images)), TomogramParameters(), make_context(), halves=False, share=1.0)
-    series = look(task).series
+    series = look(task, 2).series
     assert [view.excluded[:22] for view in series.views] == [
         "",
         "black: a mean of 0 whe",
@@ -145,4 +145,4 @@ def test_black_and_broken_views_are_left_out_with_the_reason(
     images[4] = 0
     task = begin(item_of(stack(tmp_path, images=images)), TomogramParameters(), make_context(), halves=False, share=1.0)
     with pytest.raises(InputError, match=r"2 of 5 views can be used .*black.*NaN.*black.*a tomogram needs 3"):
-        look(task)
+        look(task, 2)
