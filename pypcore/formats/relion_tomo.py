@@ -88,6 +88,9 @@ def series_of_star(path: Path, root: Path) -> StarSeries:
                 dose=dose,
                 defocus=defocus[index] if defocus else None,
                 nominal_defocus=None if nominal is None else float(nominal[index]),
+                movie=Path(columns["rlnMicrographMovieName"][index]).name
+                if "rlnMicrographMovieName" in columns
+                else "",
                 even=_half(columns, "rlnMicrographNameEven", index, root, path),
                 odd=_half(columns, "rlnMicrographNameOdd", index, root, path),
             )

@@ -33,6 +33,7 @@ class View:
     nominal_defocus: float | None = None  # µm, underfocus negative
     even: Path | None = None  # the same of its even frames alone, and of its odd ones
     odd: Path | None = None
+    movie: str = ""  # the name of the movie that it was recorded as
     excluded: str = ""
 
     @property

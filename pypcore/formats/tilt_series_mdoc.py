@@ -109,6 +109,7 @@ def describe(mdoc: Mdoc, sections: Sequence[Section]) -> TiltSeries:
             prior_dose=dose,
             dose=section.exposure_dose,
             nominal_defocus=section.target_defocus,
+            movie=section.movie.name if section.movie else "",
         )
         for index, (section, rank, dose) in enumerate(zip(sections, ranks, doses, strict=True))
     )

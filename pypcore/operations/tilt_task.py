@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from pypcore.errors import InputError
-from pypcore.formats.ctffind import Defocus
 from pypcore.formats.relion_tomo import StarSeries
 from pypcore.formats.tilt_alignment import find_alignment, read_alignment
 from pypcore.formats.tilt_series import FEWEST, TiltSeries
@@ -101,16 +100,6 @@ def spread(found: TiltAlignment, chosen: "np.typing.NDArray[np.intp]", series: T
         nodes[chosen] = local.nodes
         local = replace(local, nodes=nodes)
     return replace(found, angles=angles, matrices=matrices, shifts=shifts, used=used, local=local)
-
-
-def with_defocus(series: TiltSeries, found: list[Defocus] | None) -> TiltSeries:
-    """Return the series with the defocus of each view, in the order of the stack."""
-    if found is None:
-        return series
-    views = list(series.views)
-    for one, view in zip(found, series.stack_order(), strict=True):
-        views[view] = replace(views[view], defocus=one)
-    return replace(series, views=tuple(views))
 
 
 def figures_of(task: Task, series: TiltSeries, alignment: TiltAlignment) -> dict[str, Figure]:

@@ -75,8 +75,8 @@ class Tomogram:
     def _alignment(self, task: Task, params: TomogramParameters, context: Context) -> Aligned:
         from pypcore.operations.align_tilts_parameters import thickness_of
         from pypcore.operations.tilt_aligning import Aligned, align_task, image_shape_of
+        from pypcore.operations.tilt_defocus import with_defocus
         from pypcore.operations.tilt_task import enough, given_alignment, look
-        from pypcore.operations.tomogram_settings import with_defocus_of
 
         known = None if params.realign else given_alignment(task, params.alignment, image_shape_of(task))
         if known is None:
@@ -87,7 +87,7 @@ class Tomogram:
             series = look(task, context.threads).series
             aligned = Aligned.taken(series, found, where, thickness_of(params, task.pixel_size))
             enough(series, aligned.alignment)
-        return aligned.of(with_defocus_of(task.item, aligned.series, params))
+        return aligned.of(with_defocus(task.item, aligned.series, params.defocus))
 
     def _reconstruct(
         self, task: Task, aligned: Aligned, params: TomogramParameters, context: Context

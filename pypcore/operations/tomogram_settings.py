@@ -6,15 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from pypcore.errors import InputError
-from pypcore.formats.ctffind import Defocus, read_ctffind
 from pypcore.formats.tilt_series import TiltSeries
-from pypcore.formats.warp_xml import read_warp_xml
-from pypcore.items import Item, stem
+from pypcore.items import Item
 from pypcore.operation import Context
 from pypcore.operations.align_tilts_parameters import thickness_of
 from pypcore.operations.tilt_images import TiltImages, normalisation
 from pypcore.operations.tilt_items import image_shape, open_series
-from pypcore.operations.tilt_task import with_defocus
 from pypcore.operations.tomogram_parameters import TomogramParameters
 from pypcore.tilts.alignment import TiltAlignment
 from pypcore.tomogram.ctf import TiltCtf
@@ -23,7 +20,6 @@ from pypcore.tomogram.settings import TomogramSettings
 
 _LONGEST = 1100  # voxels: what "about 1000" means where the binning is chosen
 _BYTES = {"float32": 4, "float16": 2, "int8": 1}
-_DEFOCUS = ("_CTF.txt", "_ctffind.txt", "_ctffind4.txt", ".txt", ".xml")
 
 
 def binning_of(params: TomogramParameters, image_shape: tuple[int, int]) -> float:
@@ -127,52 +123,6 @@ def _ctf(series: TiltSeries, params: TomogramParameters, voltage: float | None) 
         params.cs,
         params.amplitude_contrast,
     )
-
-
-def with_defocus_of(item: Item, series: TiltSeries, params: TomogramParameters) -> TiltSeries:
-    """Return the series with the defocus found in ``--defocus``, where that is given; InputError where none is."""
-    if params.defocus is None:
-        return series
-    names = dict.fromkeys((item.name, stem(item.path)))
-    paths = [params.defocus / f"{name}{ending}" for name in names for ending in _DEFOCUS]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
-        raise InputError(f"{params.defocus}: none of {', '.join(path.name for path in paths)} there; check --defocus")
-    return with_defocus(series, _defocus_of(path, series))
-
-
-def _defocus_of(path: Path, series: TiltSeries) -> list[Defocus]:
-    """Return the defocus of each view in the order of the stack."""
-    order = series.stack_order()
-    if path.suffix.lower() != ".xml":
-        found = read_ctffind(path)
-        if sorted(found) != list(range(1, len(order) + 1)):
-            raise InputError(
-                f"{path}: {len(found)} views, numbered to {max(found)}, for {len(order)}; one each is needed"
-            )
-        return [found[number] for number in range(1, len(order) + 1)]
-    warp = read_warp_xml(path)
-    if not warp.defocus:
-        raise InputError(f"{path}: no defocus in it yet; run Warp's CTF estimation first")
-    by_angle = dict(zip((round(angle, 1) for angle in _sense(warp.angles, series)), warp.defocus, strict=True))
-    views = [series.views[view] for view in order]
-    tilts = np.array(list(by_angle))
-    nearest = [float(tilts[np.abs(tilts - view.angle).argmin()]) for view in views]
-    for view, angle in zip(views, nearest, strict=True):
-        if abs(angle - view.angle) > 1 and not view.excluded:
-            raise InputError(f"{path}: no tilt at {view.angle:g} degrees; is it the XML of {series.path.name}?")
-    return [by_angle[angle] for angle in nearest]
-
-
-def _sense(angles: list[float], series: TiltSeries) -> list[float]:
-    """Return Warp's angles in the sense of the series: Warp may have turned them over, and doesn't always say so."""
-    ours = np.sort(series.angles)
-
-    def off(theirs: list[float]) -> float:
-        return float(np.abs(np.sort(theirs)[:, None] - ours).min(0).max())
-
-    turned = [-angle for angle in angles]
-    return turned if off(turned) < off(angles) else angles
 
 
 def disk_of(item: Item, params: TomogramParameters) -> int:

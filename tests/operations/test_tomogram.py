@@ -247,6 +247,52 @@ def test_align_tilts_leaves_what_tomogram_takes(
     assert taken.figures["tilt_axis"] == pytest.approx(result.figures["tilt_axis"], abs=1e-3)
 
 
+def ctffind_lines(views: int) -> str:
+    return "# made for a test\n" + "".join(
+        f"{v + 1} {60000 + 10 * v} {59000 + 10 * v} 30 0 0.1 12\n" for v in range(views)
+    )
+
+
+def warp_xml(angles: np.ndarray) -> str:
+    nodes = "".join(f'<Node Z="{z}" Value="{5.95 + 0.001 * z:.4f}"/>' for z in range(len(angles)))
+    tilts = "\n".join(str(-angle) for angle in angles)  # Warp's sense is the opposite
+    delta = '<GridCTFDefocusDelta><Node Z="0" Value="0.1"/></GridCTFDefocusDelta>'
+    doses = "\n".join(str(2 * number + 5) for number in range(len(angles)))
+    return f"<TiltSeries><Angles>{tilts}</Angles><Dose>{doses}</Dose><GridCTF>{nodes}</GridCTF>{delta}</TiltSeries>"
+
+
+@pytest.mark.parametrize("ending", ["_ctffind.txt", "_CTF.txt", ".xml"])
+def test_the_ctf_is_corrected_with_the_defocus_of_each_view(
+    ending: str,
+    root: Path,
+    noise_free: SimulatedSeries,
+    make_context: Callable[..., Context],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = write_stack(root / "in", "ts", noise_free)
+    true_alignment(root / "in", noise_free)
+    if ending == ".xml":  # its sense is told by the doses: the angles are the same both ways
+        sections = "".join(
+            f"[ZValue = {z}]\nTiltAngle = {a}\nPriorRecordDose = {2.0 * z}\n" for z, a in enumerate(noise_free.angles)
+        )
+        (root / "in/ts.mdoc").write_text(f"Voltage = 300\n{sections}")
+    text = warp_xml(noise_free.angles) if ending == ".xml" else ctffind_lines(21)
+    (root / f"in/ts{ending}").write_text(text)
+    options = {"defocus": root / "in", "voltage": 300, "handedness": -1}
+    result = make(path, root, make_context("job"), ctf="phase-flip", **options)
+    assert result.figures["handedness"] == -1
+    assert "hand" in str(result.figures["handedness_check"])
+    star = next(iter(read_star(result.products["tilt_series"]).values())).columns
+    assert [float(value) for value in star["rlnDefocusU"]] == [60000 + 10 * view for view in range(21)]
+    assert [float(value) for value in star["rlnDefocusV"]] == [59000 + 10 * view for view in range(21)]
+    plain = make(path, root, make_context("plain"), **options)
+    assert np.corrcoef(density(result).ravel(), density(plain).ravel())[0, 1] < 0.999
+    (root / f"in/ts{ending}").write_text(warp_xml(noise_free.angles[:15]) if ending == ".xml" else ctffind_lines(20))
+    with pytest.raises(InputError, match=r"20 views, numbered to 20, for 21|no tilt at 30 degrees"):
+        make(path, root, make_context("bad"), ctf="wiener", **options)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
