@@ -6,7 +6,7 @@ N/2 and ours at N/2 - 0.5: half a raw pixel, which RELION's own import of IMOD's
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,6 @@ class StarSeries:
     axes: Array | None = None
     shifts: Array | None = None  # [view, (x, y)], Å
     x_tilt: float = 0.0
-    extra: dict[str, str] = field(default_factory=dict)  # the row of the list of series
 
     def alignment(self, image_shape: tuple[int, int], pixel_size: float) -> TiltAlignment | None:
         """Return the alignment for raw images of ``image_shape`` (y, x) and ``pixel_size`` Å, or None."""
@@ -95,7 +94,7 @@ def series_of_star(path: Path, root: Path) -> StarSeries:
                 odd=_half(columns, "rlnMicrographNameOdd", index, root, path),
             )
         )
-    row = _listed_row(path, root)
+    row = _listed_row(path)
     sources = {"angles": str(path)} | ({"dose": "rlnMicrographPreExposure"} if doses is not None else {})
     # A micrograph has the pixel size of the series, a movie that of the original.
     key = "rlnTomoTiltSeriesPixelSize" if "rlnMicrographName" in columns else "rlnMicrographOriginalPixelSize"
@@ -110,12 +109,23 @@ def series_of_star(path: Path, root: Path) -> StarSeries:
         axis = float(_numbers(columns, "rlnTomoNominalTiltAxisAngle", path)[0])
         sources["axis"] = "rlnTomoNominalTiltAxisAngle"
     by_angle = np.argsort(angles, kind="stable")
-    series = TiltSeries(path, tuple(views[i] for i in by_angle), pixel_size, axis, voltage, sources)
+    hand = _one(row, "rlnTomoHand")
+    series = TiltSeries(
+        path,
+        tuple(views[i] for i in by_angle),
+        pixel_size,
+        axis,
+        voltage,
+        cs=_one(row, "rlnSphericalAberration"),
+        amplitude_contrast=_one(row, "rlnAmplitudeContrast"),
+        hand=None if hand is None else int(hand),
+        sources=sources,
+    )
     if not all(key in columns for key in _ALIGNED):
-        return StarSeries(series, name, extra=row)
+        return StarSeries(series, name)
     tilts, axes, x, y = (_numbers(columns, key, path)[by_angle] for key in _ALIGNED)
     x_tilts = _numbers(columns, "rlnTomoXTilt", path) if "rlnTomoXTilt" in columns else np.zeros(1)
-    return StarSeries(series, name, tilts, axes, np.stack([x, y], 1), float(np.median(x_tilts)), row)
+    return StarSeries(series, name, tilts, axes, np.stack([x, y], 1), float(np.median(x_tilts)))
 
 
 def _half(columns: dict[str, list[str]], key: str, index: int, root: Path, star: Path) -> Path | None:
@@ -166,20 +176,17 @@ def _lying(file: Path, root: Path, star: Path) -> Path:
     return root / file
 
 
-def _listed_row(path: Path, root: Path) -> dict[str, str]:
-    """Return the row for this series in a STAR file one folder up or beside, which lists it: voltage, pixel size."""
-    for folder in (path.absolute().parent.parent, path.absolute().parent):
-        for candidate in sorted(folder.glob("*.star")):
-            if candidate.samefile(path):
-                continue
-            try:
-                blocks = read_star(candidate)
-            except InputError:
-                continue  # a STAR file of another kind is no concern of ours
-            for block in blocks.values():
-                for index, name in enumerate(block.columns.get(_LISTED, [])):
-                    if Path(name).name == path.name:
-                        return {key: values[index] for key, values in block.columns.items()}
+def _listed_row(path: Path) -> dict[str, str]:
+    """Return the row for this series in the STAR file one folder up that lists it: voltage, pixel size and others."""
+    for candidate in sorted(path.absolute().parent.parent.glob("*.star")):
+        try:
+            blocks = read_star(candidate)
+        except InputError:
+            continue  # a STAR file of another kind is no concern of ours
+        for block in blocks.values():
+            for index, name in enumerate(block.columns.get(_LISTED, [])):
+                if Path(name).name == path.name:
+                    return {key: values[index] for key, values in block.columns.items()}
     return {}
 
 

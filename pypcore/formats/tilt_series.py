@@ -48,7 +48,9 @@ class TiltSeries:
     """The views in the order of the stack, or by angle where they are files.
 
     ``pixel_size`` in Å, of the images as recorded; ``axis`` in degrees counter-clockwise from +y; ``voltage`` in kV;
-    None where unknown. ``sources`` says of each fact who said so. ``notes`` is what a user should know.
+    ``cs`` in mm; ``hand``, as RELION has it, is 1 where defocus grows with depth along the beam
+    (``geometry.tilt_depth``), -1 where it falls. None where unknown. ``sources`` says of each fact who said so, ``notes``
+    what a user should know.
     """
 
     path: Path
@@ -56,6 +58,9 @@ class TiltSeries:
     pixel_size: float | None = None
     axis: float | None = None
     voltage: float | None = None
+    cs: float | None = None
+    amplitude_contrast: float | None = None
+    hand: int | None = None
     sources: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

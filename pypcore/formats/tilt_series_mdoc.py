@@ -1,6 +1,7 @@
 """A tilt series from an mdoc: one movie a tilt, or a stack with an mdoc beside."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from pypcore.errors import InputError
@@ -46,15 +47,7 @@ def series_of_movies(path: Path, *, frames: Path | None, skip_missing: bool, dup
     twice = duplicates_of(views, duplicates)
     kept = [view for index, view in enumerate(views) if index not in twice]
     notes += [f"{views[index].label} is left out: {reason}" for index, reason in twice.items()]
-    return TiltSeries(
-        path,
-        sort_views(kept),
-        facts.pixel_size,
-        facts.axis,
-        facts.voltage,
-        facts.sources,
-        (*facts.notes, *notes),
-    )
+    return replace(facts, views=sort_views(kept)).note(*notes)
 
 
 def exposures(mdoc: Mdoc) -> list[Section]:
@@ -113,7 +106,8 @@ def describe(mdoc: Mdoc, sections: Sequence[Section]) -> TiltSeries:
         )
         for index, (section, rank, dose) in enumerate(zip(sections, ranks, doses, strict=True))
     )
-    return TiltSeries(mdoc.path, views, pixel_size, axis[0] if axis else None, voltage, sources, tuple(notes))
+    facts = TiltSeries(mdoc.path, views, pixel_size, axis[0] if axis else None, voltage, sources=sources)
+    return facts.note(*notes)
 
 
 def _prior_doses(

@@ -62,4 +62,4 @@ class AlignTilts:
         """Write ``aligned_tilt_series.star``, ``aligned_tilt_series.csv`` and ``report.html``."""
         from pypcore.operations.tilt_merge import write_tables
 
-        return write_tables(done, params, context, "aligned_tilt_series")
+        return write_tables(done, context, "aligned_tilt_series")

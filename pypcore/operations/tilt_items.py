@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pypcore.formats.relion_tomo import StarSeries
     from pypcore.formats.tilt_series import TiltSeries
 
+_USUAL_CS, _USUAL_CONTRAST = 2.7, 0.07  # mm; a share
 _LOOKED_AT = 5  # series that Launch opens to see whether the request can be right
 _OF_A_FOLDER = ((".mdoc",), (".st", ".ali", ".mrcs", ".mrc"), (".star",))  # what it stands for: the first that is there
 
@@ -76,6 +77,13 @@ def open_series(item: Item, params: TiltSeriesParameters, root: Path) -> tuple[T
         pixel_size=params.pixel_size or series.pixel_size,
         axis=series.axis if params.tilt_axis is None else params.tilt_axis,
         voltage=params.voltage or series.voltage,
+        cs=next(cs for cs in (params.cs, series.cs, _USUAL_CS) if cs is not None),
+        amplitude_contrast=next(
+            share
+            for share in (params.amplitude_contrast, series.amplitude_contrast, _USUAL_CONTRAST)
+            if share is not None
+        ),
+        hand=params.handedness or series.hand,
         sources={**series.sources, **given},
     )
     series = with_dose(series, params.dose)

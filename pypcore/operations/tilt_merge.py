@@ -9,7 +9,6 @@ from typing import Any
 from pypcore.formats.star import write_star
 from pypcore.operation import Context, Done, Result
 from pypcore.operations.align_tilts_products import in_project
-from pypcore.operations.tilt_parameters import TiltSeriesParameters
 
 REPORT = "report.html"
 _PICTURES = ("alignment_picture", "tomogram_picture")
@@ -37,12 +36,12 @@ _STYLE = (
 )
 
 
-def write_tables(done: Iterable[Done], params: TiltSeriesParameters, context: Context, name: str) -> Result:
+def write_tables(done: Iterable[Done], context: Context, name: str) -> Result:
     """Write ``NAME.star``, ``NAME.csv`` and ``report.html``, a row a series in the order of the items."""
     finished = list(done)
     star, table = f"{name}.star", f"{name}.csv"
     with context.write(star) as temporary:
-        write_star(temporary, {"global": star_columns(finished, params, context)})
+        write_star(temporary, {"global": star_columns(finished, context)})
     with context.write(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         _write_csv(file, finished)
     with context.write(REPORT) as temporary:
@@ -51,7 +50,7 @@ def write_tables(done: Iterable[Done], params: TiltSeriesParameters, context: Co
     return Result({kind: context.job / place for kind, place in places.items()}, {"tilt_series": len(finished)})
 
 
-def star_columns(finished: Sequence[Done], params: TiltSeriesParameters, context: Context) -> dict[str, list[Any]]:
+def star_columns(finished: Sequence[Done], context: Context) -> dict[str, list[Any]]:
     """Return the table ``data_global`` of RELION 5: what it needs to go on, and where the tomograms are."""
     figures = [one.figures for one in finished]
     voltages = [one["voltage"] for one in figures]
@@ -59,8 +58,8 @@ def star_columns(finished: Sequence[Done], params: TiltSeriesParameters, context
         "rlnTomoName": [one.item.name for one in finished],
         "rlnTomoTiltSeriesStarFile": [in_project(one.products["tilt_series"], context) for one in finished],
         "rlnVoltage": voltages if None not in voltages else [],
-        "rlnSphericalAberration": [params.cs] * len(finished),
-        "rlnAmplitudeContrast": [params.amplitude_contrast] * len(finished),
+        "rlnSphericalAberration": [one["cs"] for one in figures],
+        "rlnAmplitudeContrast": [one["amplitude_contrast"] for one in figures],
         "rlnMicrographOriginalPixelSize": [one["pixel_size"] for one in figures],
         "rlnTomoHand": [one["handedness"] for one in figures if one.get("handedness") is not None],
         "rlnOpticsGroupName": ["opticsGroup1"] * len(finished),

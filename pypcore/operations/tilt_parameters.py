@@ -89,8 +89,17 @@ class TiltSeriesParameters(operation.Parameters):
     tilts_float16: bool = Field(
         False, description="Write corrected tilts with half the size: MRC mode 12, which RELION 4 and newer read"
     )
-    cs: float = Field(2.7, ge=0, le=10, description="Spherical aberration, mm")
-    amplitude_contrast: float = Field(0.07, ge=0, le=1, description="Amplitude contrast, from 0 to 1")
+    cs: float | None = Field(
+        None, ge=0, le=10, description="Spherical aberration, mm; else as the STAR file has it, or 2.7"
+    )
+    amplitude_contrast: float | None = Field(
+        None, ge=0, le=1, description="Amplitude contrast, from 0 to 1; else as the STAR file has it, or 0.07"
+    )
+    handedness: Literal[1, -1] | None = Field(
+        None,
+        description="How defocus changes with depth along the beam, as rlnTomoHand in RELION: 1 grows, -1 falls; "
+        "else as the STAR file has it; needed for ctf",
+    )
 
     @model_validator(mode="after")
     def _hang_together_as_series(self) -> Self:

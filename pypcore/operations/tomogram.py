@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pypcore.operations.tilt_task import Task
     from pypcore.tomogram.reconstruct import Reconstruction
 
+_CERTAIN = 3.0  # standard errors
 _MOVIES_SHARE, _ALIGNED_SHARE = 0.5, 0.7  # of the progress: where movies are done, and where the alignment is
 
 
@@ -132,7 +134,6 @@ class Tomogram:
             "size_y": round(y * binning),
             "size_z": round(z * binning),
             "voxels": [x, y, z],
-            "handedness": params.handedness,
             "memory_planned": work.plan.needed,
         }
         figures |= hand
@@ -144,7 +145,7 @@ class Tomogram:
         """Write ``tomograms.star``, ``tomograms.csv`` and ``report.html``."""
         from pypcore.operations.tilt_merge import write_tables
 
-        return write_tables(done, params, context, "tomograms")
+        return write_tables(done, context, "tomograms")
 
 
 def _checked_hand(task: Task, work: Reconstruction, images: TiltImages, context: Context) -> dict[str, Figure]:
@@ -154,5 +155,13 @@ def _checked_hand(task: Task, work: Reconstruction, images: TiltImages, context:
     except InputError as error:
         context.log.warning("%s: %s", task.item.given, error)
         return {}
-    context.log.info("%s: %s", task.item.given, check.verdict)
-    return {"handedness_check": check.verdict, "handedness_sigma": check.sigma}
+    hand, sigma = -check.hand, check.sigma  # RELION's hand is the other way round
+    if abs(sigma) < _CERTAIN:
+        verdict = f"the images don't tell whether handedness {hand:+d} is right"
+    elif sigma > 0:
+        verdict = f"handedness {hand:+d} agrees with the images"
+    else:
+        verdict = f"handedness {-hand:+d} fits the images better: look at it, and change it"
+    level = logging.INFO if sigma > -_CERTAIN else logging.WARNING
+    context.log.log(level, "%s: %s (%+.1f standard errors)", task.item.given, verdict, sigma)
+    return {"handedness_check": verdict, "handedness_sigma": sigma}

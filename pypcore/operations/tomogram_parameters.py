@@ -51,10 +51,6 @@ class TomogramParameters(AlignTiltsParameters):
         description="Folder with the defocus of each series: NAME_CTF.txt (AreTomo), NAME_ctffind.txt or NAME.txt "
         "(CTFFIND), or NAME.xml (Warp); else as the STAR file has it",
     )
-    handedness: Literal[1, -1] | None = Field(
-        None,
-        description="Sign of the defocus gradient: 1: defocus falls as depth along the beam grows; needed for ctf",
-    )
     tilt_offset: float = Field(
         0.0, ge=-60, le=60, description="Degrees added to all tilt angles, besides what the alignment found"
     )
@@ -78,10 +74,6 @@ class TomogramParameters(AlignTiltsParameters):
 
     @model_validator(mode="after")
     def _hang_together_as_tomogram(self) -> Self:
-        if self.ctf != "none" and self.handedness is None:
-            raise ValueError(
-                "ctf needs the handedness, which microscopes and cameras decide; give --handedness 1 or -1"
-            )
         if self.alignment is not None and self.realign:
             raise ValueError("alignment names one to take, realign asks for a new one; give one of them")
         return self

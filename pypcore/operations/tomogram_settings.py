@@ -69,7 +69,7 @@ def plan_reconstruction(
         halves=params.halves,
         normalise=normalisation(images) if params.normalise == "auto" else params.normalise,
         ctf=params.ctf,
-        ctf_hand=params.handedness or 1,
+        ctf_hand=-1 if series.hand == 1 else 1,  # RELION's hand is the other way round
     )
     z, y, x = settings.shape
     context.log.info(
@@ -79,6 +79,11 @@ def plan_reconstruction(
     voltage = series.voltage
     if (params.dose_weighting or params.ctf != "none") and voltage is None:
         raise InputError(f"{series.path}: nothing there says the voltage; give it (--voltage, in kV)")
+    if params.ctf != "none" and series.hand is None:
+        raise InputError(
+            f"{series.path}: nothing there says the handedness, which hangs on microscope and camera and which "
+            "CTF correction needs; give --handedness -1 or 1 (rlnTomoHand in RELION)"
+        )
     exposures = None
     if params.dose_weighting:
         doses = series.prior_doses()
@@ -120,8 +125,8 @@ def _ctf(series: TiltSeries, params: TomogramParameters, voltage: float | None) 
         np.array([one.angle for one in defocus]),
         np.array([one.phase for one in defocus]),
         voltage or 300.0,
-        params.cs,
-        params.amplitude_contrast,
+        series.cs or 0.0,
+        series.amplitude_contrast or 0.0,
     )
 
 

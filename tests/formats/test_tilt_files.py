@@ -225,7 +225,7 @@ def test_a_relion_star_file_survives_a_round_trip(tmp_path: Path) -> None:
     write_tilt_series(star, "ts", series, alignment, [1] * 5, lambda file: str(file.relative_to(tmp_path)))
     (tmp_path / "tomograms.star").write_text(
         "data_global\nloop_\n_rlnTomoName\n_rlnTomoTiltSeriesStarFile\n_rlnVoltage\n_rlnTomoTiltSeriesPixelSize\n"
-        "ts tilt_series/ts.star 200 2.5\n"
+        "_rlnTomoHand\n_rlnSphericalAberration\n_rlnAmplitudeContrast\nts tilt_series/ts.star 200 2.5 -1 2.1 0.1\n"
     )
     assert series_files(tmp_path / "tomograms.star", tmp_path) == [star]
     again = series_of_star(star, tmp_path)
@@ -233,6 +233,7 @@ def test_a_relion_star_file_survives_a_round_trip(tmp_path: Path) -> None:
     assert [view.section for view in again.series.views] == [0, 2, 3, 4]
     assert [view.prior_dose for view in again.series.views] == [12, 6, 3, 0]
     assert (again.series.voltage, again.series.pixel_size, again.series.axis) == (200, 2.5, 85)
+    assert (again.series.hand, again.series.cs, again.series.amplitude_contrast) == (-1, 2.1, 0.1)
     found = again.alignment(SHAPE, 2.5)
     assert found is not None
     part = alignment.select(alignment.used)

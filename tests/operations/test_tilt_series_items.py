@@ -106,7 +106,6 @@ def test_a_pixel_size_is_never_guessed(tmp_path: Path) -> None:
     ("options", "expected"),
     [
         ({"thickness": 0}, "thickness"),
-        ({"ctf": "wiener"}, "ctf needs the handedness"),
         ({"alignment": Path("x"), "realign": True}, "give one of them"),
         ({"eer_fractions": 8, "eer_group": 4}, "give one"),
         ({"patches": "1,5"}, "patches 1,5"),

@@ -300,6 +300,7 @@ def test_the_ctf_is_corrected_with_the_defocus_of_each_view(
         ({"dose_weighting": True, "voltage": 300}, "the dose before each view isn't known"),
         ({"dose_weighting": True}, "the voltage; give it"),
         ({"ctf": "wiener", "handedness": 1, "voltage": 300}, "no defocus of section 1"),
+        ({"ctf": "wiener", "voltage": 300}, "the handedness, which hangs on"),
         ({"alignment": Path("nowhere")}, "neither ts.xf with ts.tlt nor ts.aln"),
         ({"defocus": Path("nowhere")}, "ts_CTF.txt"),
     ],
