@@ -49,8 +49,8 @@ class TiltSeries:
 
     ``pixel_size`` in Å, of the images as recorded; ``axis`` in degrees counter-clockwise from +y; ``voltage`` in kV;
     ``cs`` in mm; ``hand``, as RELION has it, is 1 where defocus grows with depth along the beam
-    (``geometry.tilt_depth``), -1 where it falls. None where unknown. ``sources`` says of each fact who said so, ``notes``
-    what a user should know.
+    (``geometry.tilt_depth``), -1 where it falls. None where unknown. ``sources`` says of each fact who said so,
+    ``notes`` what a user should know.
     """
 
     path: Path
