@@ -37,9 +37,11 @@ def series_of_movies(path: Path, *, frames: Path | None, skip_missing: bool, dup
             views.append(View(**{**vars(view), "file": found, "section": None}))
     if missing and not skip_missing:
         where = frames or f"{path.parent} and its frames folder"
+        stack = path.with_suffix("")  # SerialEM names an mdoc after its stack
+        instead = f"; or give the stack {stack}" if stack.is_file() else ""
         raise InputError(
             f"{path}: {len(missing)} of {len(sections)} movies are missing (first: {missing[0]}; looked in {where}); "
-            "give their folder with --frames, or --skip-missing to go on without them"
+            f"give their folder with --frames, or --skip-missing to go on without them{instead}"
         )
     notes = [f"{name}: its movie is missing, and it is left out" for name in missing]
     if not views:

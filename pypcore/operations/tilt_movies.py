@@ -14,6 +14,7 @@ from pypcore.formats.gain import load_gain
 from pypcore.formats.movie_base import Movie
 from pypcore.formats.movies import open_movie
 from pypcore.formats.mrc_stack import MrcStackWriter
+from pypcore.formats.tilt_angles import write_angles
 from pypcore.formats.tilt_series import TiltSeries, View
 from pypcore.motion import MotionSettings, correct_movie
 from pypcore.operation import Context
@@ -60,7 +61,7 @@ def correct_tilts(
 ) -> Corrected:
     """Correct each view's movie for gain, bad pixels and motion; write the sums as ``tilts/NAME.mrcs``, by view.
 
-    ``halves`` writes the sums of even and of odd frames too. One tilt is in memory at a time. A movie of one frame is
+    Their angles lie beside, as ``.rawtlt``. ``halves`` writes the sums of even and of odd frames too. One tilt is in memory at a time. A movie of one frame is
     taken as it is. Progress runs to ``share``. Raises InputError for a movie that can't be used, with its view.
     """
     kinds = tuple(ENDINGS) if halves else ("tilts",)
@@ -92,6 +93,10 @@ def correct_tilts(
                 writers[kind].append(images[kind])
             context.progress(share * number / len(series.views))
     products = {kind: context.job / place for kind, place in places.items()}
+    angles = f"{FOLDER}/{name}.rawtlt"
+    with context.write(angles) as temporary:
+        write_angles(temporary, series.angles)
+    products["rawtlt"] = context.job / angles
     views = tuple(
         replace(
             view,

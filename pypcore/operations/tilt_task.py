@@ -69,7 +69,10 @@ def given_alignment(task: Task, folder: Path | None, image_shape: tuple[int, int
         found = find_alignment(task.item.path.parent, stem(task.item.path))
     if found is None:
         return None
-    return read_alignment(found, task.series, image_shape, task.pixel_size), str(found)
+    try:
+        return read_alignment(found, task.series, image_shape, task.pixel_size), str(found)
+    except InputError as error:
+        raise error if folder is not None else InputError(f"{error}; or align anew with --realign") from error
 
 
 def look(task: Task, threads: int) -> Task:

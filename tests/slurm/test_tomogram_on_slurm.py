@@ -43,6 +43,6 @@ def test_run_and_submit_make_the_same_tomograms(cluster: PrivateCluster, folder:
         assert time.monotonic() < until, command("status", "there").stdout
         time.sleep(1)
     here, there = products(folder / "here"), products(folder / "there")
-    assert len(here) == 2 * 12 + 3
+    assert len(here) == 2 * 13 + 3
     assert sorted(there) == sorted(here)
     assert [name for name in here if there[name] != here[name]] == []
