@@ -61,8 +61,9 @@ def correct_tilts(
 ) -> Corrected:
     """Correct each view's movie for gain, bad pixels and motion; write the sums as ``tilts/NAME.mrcs``, by view.
 
-    Their angles lie beside, as ``.rawtlt``. ``halves`` writes the sums of even and of odd frames too. One tilt is in memory at a time. A movie of one frame is
-    taken as it is. Progress runs to ``share``. Raises InputError for a movie that can't be used, with its view.
+    Their angles lie beside, as ``.rawtlt``. ``halves`` writes the sums of even and of odd frames too. One tilt is in
+    memory at a time. A movie of one frame is taken as it is. Progress runs to ``share``. Raises InputError for a movie
+    that can't be used, with its view.
     """
     kinds = tuple(ENDINGS) if halves else ("tilts",)
     places = {kind: f"{FOLDER}/{name}{ENDINGS[kind]}" for kind in kinds}
