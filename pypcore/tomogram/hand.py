@@ -29,27 +29,35 @@ _CERTAIN = 3.0  # standard errors
 
 @dataclass(frozen=True)
 class HandCheck:
-    """How well both hands agree with the images: correlations of what changes along u, and their difference.
+    """How well the hand of the settings agrees with the images, against the other one.
 
-    ``same``, ``opposite`` [n]: for the hand of the settings and the other one, of each tilt looked at.
+    ``expected`` [n], of each tilt looked at: how much the two hands' CTF^2 differ (sum of squares); ``found`` [n]: the
+    product of that difference with the images. Were all of the power CTF^2, ``found`` would be half of ``expected``
+    where the hand is right, minus half where the other is.
     """
 
     hand: int
-    same: Array
-    opposite: Array
+    expected: Array
+    found: Array
+
+    @property
+    def share(self) -> float:
+        """Return how much of the hand's pattern is in the images: 1 all, 0 none of it, below 0 the other hand's."""
+        return float(2 * self.found.sum() / self.expected.sum())
 
     @property
     def sigma(self) -> float:
-        """Return by how many standard errors over tilts the hand of the settings is better; negative: worse."""
-        difference = self.same - self.opposite
-        error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
-        return float(difference.mean() / max(float(error), 1e-12))
+        """Return how many standard errors, from the scatter of the tilts, ``share`` is above 0."""
+        rest = self.found - self.expected * self.found.sum() / self.expected.sum()
+        count = len(rest)
+        error = np.sqrt((rest**2).sum() * count / (count - 1)) if count > 1 else np.inf
+        return float(self.found.sum() / max(float(error), 1e-12))
 
     @property
     def verdict(self) -> str:
         """Return what to make of it, in words."""
         if self.sigma >= _CERTAIN:
-            return f"hand {self.hand:+d} agrees with the images ({self.sigma:.1f} standard errors better)"
+            return f"hand {self.hand:+d} agrees with the images ({self.sigma:.1f} standard errors)"
         if self.sigma <= -_CERTAIN:
             return f"hand {-self.hand:+d} fits better ({-self.sigma:.1f} standard errors): change the hand"
         return f"the images don't tell ({self.sigma:+.1f} standard errors for hand {self.hand:+d})"
@@ -64,30 +72,34 @@ def check_hand(images: Iterable[tuple[int, Image]], views: Views, ctf: TiltCtf) 
     found = [_agreement(tilt, image, views, ctf) for tilt, image in images if abs(angles[tilt]) >= _LEAST_TILT]
     if not found:
         raise InputError(f"defocus hand: no tilt beyond {_LEAST_TILT:g} degrees; such a series can't tell it")
-    same, opposite = np.array(found).T
-    return HandCheck(views.settings.ctf_hand, same, opposite)
+    return HandCheck(views.settings.ctf_hand, *np.array(found).T)
 
 
 def _agreement(tilt: int, image: Image, views: Views, ctf: TiltCtf) -> tuple[float, float]:
-    size = min(_SQUARE, *(n // 2 * 2 for n in image.shape))
+    """Return ``expected`` and ``found`` of one tilt."""
+    size = min(_SQUARE, image.shape[0] // 2 * 2, image.shape[1] // 6 * 2)  # three side by side at least
     voxel = views.alignment.pixel_size * views.settings.binning
-    starts = np.linspace(0, image.shape[1] - size, max(2, 2 * image.shape[1] // size - 1)).astype(int)
+    starts = np.linspace(0, image.shape[1] - size, 2 * image.shape[1] // size - 1).astype(int)
     power = np.array([_power(image[:, u : u + size], size) for u in starts])
     ky, kx = (k / voxel for k in fft.frequencies((size, size)))
     k = np.hypot(ky, kx)
     band = (k > 1 / _COARSEST) & (k < min(1 / _FINEST, 0.45 / voxel))
     band &= np.abs(kx) > 1.5 / (size * voxel)  # edges of the raw field run along v
-    seen = power[:, band]
-    seen = seen / np.maximum(seen.mean(0), 1e-30) - 1
+    mean = np.maximum(power[:, band].mean(0), 1e-30)
+    # What of the power is signal, by shell: the rest is as in the shell that has least.
+    shell = np.rint(k[band] * size * voxel).astype(int)
+    radial = np.bincount(shell, mean) / np.maximum(np.bincount(shell), 1)
+    signal = 1 - radial[radial > 0].min() / radial[shell]
+    seen = signal * (power[:, band] / mean - 1)
     t = np.deg2rad(views.alignment.specimen_angles[tilt])
-    u = starts + size / 2 - 0.5 - tilt_centre(views.width)
-    results = []
-    for hand in (views.settings.ctf_hand, -views.settings.ctf_hand):
-        less = -hand * u * np.tan(t) * voxel
-        curves = np.array([ctf.at(tilt, kx, ky, views.alignment.axes[tilt], d)[band] ** 2 for d in less])
-        curves -= curves.mean(0)
-        results.append(float((seen * curves).sum() / np.sqrt((seen**2).sum() * (curves**2).sum() + 1e-30)))
-    return results[0], results[1]
+    less = -(starts + size / 2 - 0.5 - tilt_centre(views.width)) * np.tan(t) * voxel
+    turned = views.alignment.axes[tilt]
+    same, other = (
+        np.array([ctf.at(tilt, kx, ky, turned, hand * d)[band] ** 2 for d in less])
+        for hand in (views.settings.ctf_hand, -views.settings.ctf_hand)
+    )
+    difference = signal * (same - same.mean(0) - other + other.mean(0))
+    return float((difference**2).sum()), float((difference * seen).sum())
 
 
 def _power(strip: Image, size: int) -> Array:

@@ -55,19 +55,19 @@ def plan_memory(
 
     working = threads * wbp.scratch_bytes(volumes)
     plane = 4 * volumes * x * (y if moved == 1 else y + views.height)
-    if depth:
-        slabs = -(-z // depth)
-        fixed = _PROCESS + kept + 4 * stacks * tilts * views.height * views.width + max(aligning, working)
-        each = stack + depth * plane * (0 if whole and moved == 1 else 1)
-        depths = max(1, min(slabs, (memory - fixed - depth * plane) // stack))
-        return MemoryPlan(min(depth, z), y, depths, fixed + depths * stack + (each - stack))
-    fixed = _PROCESS + kept + stack + max(aligning, working)
-    if whole and moved == 1:
+    fixed = _PROCESS + kept + max(aligning, working)
+    slab, stacks_kept = depth or z, 1
+    if depth:  # the images that are corrected stay, and one corrected stack for each slab that is worked on
+        fixed += 4 * stacks * tilts * views.height * views.width
+        room = memory - fixed - min(slab, wbp.DEPTH) * plane
+        stacks_kept = max(1, min(-(-z // depth), room // stack))
+    fixed += stacks_kept * stack
+    if whole and moved == 1 and not depth:
         return MemoryPlan(z, y, 1, fixed)
-    planes = max(1, min(z, (memory - fixed) // plane, max(wbp.DEPTH, _SLAB // plane)))
-    if planes < z:  # whole blocks of the kernel, where there is room for one
+    planes = max(1, min(slab, (memory - fixed) // plane, max(wbp.DEPTH, _SLAB // plane)))
+    if planes < slab:  # whole blocks of the kernel, where there is room for one
         planes = max(planes // wbp.DEPTH * wbp.DEPTH, min(planes, wbp.DEPTH))
-    return MemoryPlan(planes, y, 1, fixed + planes * plane)
+    return MemoryPlan(planes, y, stacks_kept, fixed + planes * plane)
 
 
 def volumes_of(settings: TomogramSettings) -> int:
