@@ -34,6 +34,7 @@ class View:
     even: Path | None = None  # the same of its even frames alone, and of its odd ones
     odd: Path | None = None
     movie: str = ""  # the name of the movie that it was recorded as
+    number: int = 0  # by which a user names it, from 1: in the order of the stack, or by angle
     excluded: str = ""
 
     @property

@@ -56,7 +56,11 @@ class Aligned:
                 images,
                 self.alignment,
                 self.series.angles,
-                {number: view.excluded for number, view in enumerate(self.series.views) if view.excluded},
+                {
+                    index: f"{view.number}: {view.excluded}"
+                    for index, view in enumerate(self.series.views)
+                    if view.excluded
+                },
                 self.errors,
                 self.thickness,
                 threads=context.threads,

@@ -43,11 +43,11 @@ class TiltImages(Sequence[NDArray[Any]]):
         self.pixel_size = first.pixel_size
         self.dtype = first.dtype
         self.shape = (len(self._places), *first.shape[1:])
-        for number, (view, (file, _)) in enumerate(zip(series.views, self._places, strict=True), 1):
+        for view, (file, _) in zip(series.views, self._places, strict=True):
             shape = self._movies[file].shape[1:]
             if shape != self.shape[1:]:
                 self.close()
-                raise other_size(view, number, shape, self.shape[1:], series.views[0])
+                raise other_size(view, shape, self.shape[1:], series.views[0])
 
     def _place(self, view: View, which: Which) -> tuple[Path, int]:
         file = view.file if which == "all" else getattr(view, which)
@@ -100,11 +100,11 @@ class TiltImages(Sequence[NDArray[Any]]):
         self.close()
 
 
-def other_size(view: View, number: int, shape: tuple[int, ...], usual: tuple[int, ...], first: View) -> InputError:
+def other_size(view: View, shape: tuple[int, ...], usual: tuple[int, ...], first: View) -> InputError:
     """Return the error for a view of another size than the first."""
     return InputError(
-        f"{view.file}: view {number} ({view.angle:g} degrees) is {shape[1]} x {shape[0]} pixels, {first.label} "
-        f"{usual[1]} x {usual[0]}; the views of a series have one size: leave it out with --exclude-views {number}"
+        f"{view.file}: view {view.number} ({view.angle:g} degrees) is {shape[1]} x {shape[0]} pixels, {first.label} "
+        f"{usual[1]} x {usual[0]}; the views of a series have one size: leave it out with --exclude-views {view.number}"
     )
 
 

@@ -94,12 +94,20 @@ def open_series(item: Item, params: TiltSeriesParameters, root: Path) -> tuple[T
         raise InputError(
             f"{item.path}: view {max(excluded)} is to be left out, of {len(series.views)}; correct --exclude-views"
         )
-    order = series.stack_order()
-    series = series.without({int(order[number - 1]): "excluded by the request" for number in excluded})
+    series = _numbered(series)
+    reasons = {i: "excluded by the request" for i, view in enumerate(series.views) if view.number in excluded}
+    series = series.without(reasons)
     if all(view.section is None for view in series.views):
         series = series.select(series.used.nonzero()[0])
     series = series.check(sorted_by_angle=False)
     return series, replace(star, series=series) if star is not None else None
+
+
+def _numbered(series: TiltSeries) -> TiltSeries:
+    """Number the views from 1, as they lie in the stack; they keep their numbers when others are taken out."""
+    places = series.stack_order().argsort()
+    views = (replace(view, number=int(place) + 1) for view, place in zip(series.views, places, strict=True))
+    return replace(series, views=tuple(views))
 
 
 def excluded_views(item: Item, params: TiltSeriesParameters) -> list[int]:

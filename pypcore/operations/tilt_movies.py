@@ -76,23 +76,23 @@ def correct_tilts(
         for kind in kinds:
             temporary = stack.enter_context(context.write(places[kind]))
             writers[kind] = stack.enter_context(MrcStackWriter(temporary, pixel_size, kind=form))
-        for number, view in enumerate(series.views, 1):
+        for done, view in enumerate(series.views, 1):
             try:
                 movie = _open(view, params)
             except InputError as error:
-                raise InputError(f"{error}; or leave the tilt out with --exclude-views {number}") from error
+                raise InputError(f"{error}; or leave the tilt out with --exclude-views {view.number}") from error
             with movie:
                 usual = usual or movie.shape[1:]
                 if movie.shape[1:] != usual:
-                    raise other_size(view, number, movie.shape[1:], usual, series.views[0])
+                    raise other_size(view, movie.shape[1:], usual, series.views[0])
                 references = references or _references(movie, params)
-                context.log.info("%s: tilt %d of %d, %s", name, number, len(series.views), view.label)
+                context.log.info("%s: tilt %d of %d, %s", name, done, len(series.views), view.label)
                 images, moved = _correct(movie, view, params, pixel_size, references, context, halves=halves)
                 frames.append(movie.shape[0])
             motion.append(moved)
             for kind in kinds:
                 writers[kind].append(images[kind])
-            context.progress(share * number / len(series.views))
+            context.progress(share * done / len(series.views))
     products = {kind: context.job / place for kind, place in places.items()}
     angles = f"{FOLDER}/{name}.rawtlt"
     with context.write(angles) as temporary:

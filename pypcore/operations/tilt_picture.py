@@ -80,7 +80,7 @@ def draw_alignment(
     low, high = shifts.get_ylim()
     for view in np.flatnonzero(~used):
         shifts.axvline(stage[view], color="tab:red", linewidth=1, linestyle=":")
-        why = f" {view + 1}: {reasons.get(int(view), 'left out')}"[:38]
+        why = f" {reasons.get(int(view), 'left out')}"[:38]
         shifts.text(stage[view], low, why, rotation=90, fontsize=6, color="tab:red", va="bottom", ha="right")
     shifts.set_ylim(low, high)
     shifts.set(title=f"Shifts; {used.sum()} of {len(used)} views used", xlabel="tilt, degrees", ylabel="nm")

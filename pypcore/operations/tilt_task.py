@@ -108,7 +108,7 @@ def spread(found: TiltAlignment, chosen: "np.typing.NDArray[np.intp]", series: T
 def figures_of(task: Task, series: TiltSeries, alignment: TiltAlignment) -> dict[str, Figure]:
     """Return what a user is shown of a series and its alignment; lists have a value a view."""
     used = alignment.used
-    excluded = {str(number + 1): view.excluded for number, view in enumerate(series.views) if view.excluded}
+    excluded = {str(view.number): view.excluded for view in series.views if view.excluded}
     figures: dict[str, Any] = {
         "views": len(series.views),
         "views_used": int(used.sum()),

@@ -94,6 +94,15 @@ def test_views_are_left_out_by_number_for_all_series_or_for_each(tmp_path: Path)
         read(path, exclude_views="1-3")
 
 
+def test_a_view_is_named_by_its_place_in_the_stack_whatever_is_left_out(tmp_path: Path) -> None:
+    path = stack(tmp_path)
+    write_angles(tmp_path / "ts.rawtlt", [0, 6, -6, 12, -12])  # as taken
+    params = TiltSeriesParameters(sort_angles=True, exclude_views="2")
+    series, _ = open_series(item_of(path), params, tmp_path)
+    assert [(view.number, view.angle) for view in series.views] == [(5, -12), (3, -6), (1, 0), (2, 6), (4, 12)]
+    assert [view.number for view in series.views if view.excluded] == [2]
+
+
 def test_a_pixel_size_is_never_guessed(tmp_path: Path) -> None:
     path = stack(tmp_path)
     write_mrc(path, np.ones((5, 8, 8), np.float32), 1.0)  # 1 Å is what programs write for "not known"
