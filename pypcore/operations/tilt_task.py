@@ -1,5 +1,6 @@
 """The work on one tilt series: its movies corrected, its views aligned, or an alignment taken over."""
 
+import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,13 @@ def given_alignment(task: Task, folder: Path | None, image_shape: tuple[int, int
         raise error if folder is not None else InputError(f"{error}; or align anew with --realign") from error
 
 
-def look(task: Task, threads: int) -> Task:
+def look(task: Task, threads: int, log: logging.Logger) -> Task:
     """Leave out views whose images can't be used (black, NaN), with the reason; InputError where too few are left."""
     chosen = np.flatnonzero(task.series.used)
     with TiltImages(task.series.select(chosen)) as images:
         reasons = {int(chosen[number]): reason for number, reason in survey(images, threads).items()}
+    for view, reason in reasons.items():
+        log.warning("%s: view %d is left out: %s", task.item.given, task.series.views[view].number, reason)
     series = task.series.without(reasons).check(sorted_by_angle=False)
     return replace(task, series=series)
 

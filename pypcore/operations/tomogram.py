@@ -86,7 +86,7 @@ class Tomogram:
         else:
             found, where = known
             context.log.info("%s: alignment from %s", task.item.given, where)
-            series = look(task, context.threads).series
+            series = look(task, context.threads, context.log).series
             aligned = Aligned.taken(series, found, where, thickness_of(params, task.pixel_size))
             enough(series, aligned.alignment)
         return aligned.of(with_defocus(task.item, aligned.series, params.defocus))

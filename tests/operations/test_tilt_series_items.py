@@ -1,5 +1,6 @@
 """Tilt series as items: what a folder or a list stands for, and what is refused before and at the first look."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,7 +143,7 @@ def test_black_and_broken_views_are_left_out_with_the_reason(
     images[1] = 0
     images[3, 2, 2:5] = np.nan
     task = begin(item_of(stack(tmp_path, images=images)), TomogramParameters(), make_context(), halves=False, share=1.0)
-    series = look(task, 2).series
+    series = look(task, 2, logging.getLogger("test")).series
     assert [view.excluded[:22] for view in series.views] == [
         "",
         "black: a mean of 0 whe",
@@ -153,4 +154,4 @@ def test_black_and_broken_views_are_left_out_with_the_reason(
     images[4] = 0
     task = begin(item_of(stack(tmp_path, images=images)), TomogramParameters(), make_context(), halves=False, share=1.0)
     with pytest.raises(InputError, match=r"2 of 5 views can be used .*black.*NaN.*black.*a tomogram needs 3"):
-        look(task, 2)
+        look(task, 2, logging.getLogger("test"))
