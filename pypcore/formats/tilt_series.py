@@ -51,7 +51,8 @@ class TiltSeries:
     ``pixel_size`` in Å, of the images as recorded; ``axis`` in degrees counter-clockwise from +y; ``voltage`` in kV;
     ``cs`` in mm; ``hand``, as RELION has it, is 1 where defocus grows with depth along the beam
     (``geometry.tilt_depth``), -1 where it falls. None where unknown. ``sources`` says of each fact who said so,
-    ``notes`` what a user should know.
+    ``notes`` what a user should know. ``recorded_size`` is (width, height) of the images that an
+    mdoc's pixel size is of.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class TiltSeries:
     cs: float | None = None
     amplitude_contrast: float | None = None
     hand: int | None = None
+    recorded_size: tuple[int, int] | None = None
     sources: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -109,7 +109,8 @@ def describe(mdoc: Mdoc, sections: Sequence[Section]) -> TiltSeries:
         for index, (section, rank, dose) in enumerate(zip(sections, ranks, doses, strict=True))
     )
     facts = TiltSeries(mdoc.path, views, pixel_size, axis[0] if axis else None, voltage, sources=sources)
-    return facts.note(*notes)
+    sides = [int(side) for side in mdoc.header.get("ImageSize", "").split() if side.isdigit()]
+    return replace(facts, recorded_size=(sides[0], sides[1]) if len(sides) == 2 else None).note(*notes)
 
 
 def _prior_doses(

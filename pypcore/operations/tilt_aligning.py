@@ -16,7 +16,6 @@ from pypcore.operations.align_tilts_products import ALIGNMENTS
 from pypcore.operations.tilt_images import TiltImages
 from pypcore.operations.tilt_picture import draw_alignment
 from pypcore.operations.tilt_task import Task, enough, look, spread
-from pypcore.tilts.align import align
 from pypcore.tilts.alignment import TiltAlignment
 from pypcore.tilts.settings import AlignSettings
 
@@ -77,6 +76,8 @@ def image_shape_of(task: Task) -> tuple[int, int]:
 
 def align_task(task: Task, params: AlignTiltsParameters, context: Context) -> Aligned:
     """Align a series from its images; views that can't take part are left out, and said why."""
+    from pypcore.tilts.align import align  # late: an alignment that is given needs none of it
+
     task = look(task, context.threads, context.log)
     chosen = task.series.used.nonzero()[0]
     settings = AlignSettings(axis_search=params.axis_search, offset_search=params.offset_search)

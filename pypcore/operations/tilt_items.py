@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pypcore.formats.tilt_series import TiltSeries
 
 _USUAL_CS, _USUAL_CONTRAST = 2.7, 0.07  # mm; a share
+_CROPPED = 0.1  # of their size, by which movies may differ from the images that an mdoc describes
 _LOOKED_AT = 5  # series that Launch opens to see whether the request can be right
 _OF_A_FOLDER = ((".mdoc",), (".st", ".ali", ".mrcs", ".mrc"), (".star",))  # what it stands for: the first that is there
 
@@ -89,6 +90,8 @@ def open_series(item: Item, params: TiltSeriesParameters, root: Path) -> tuple[T
     series = with_dose(series, params.dose)
     if series.pixel_size is None:
         raise InputError(f"{item.path}: nothing there says the pixel size; give it (--pixel-size, in Å)")
+    if series.sources.get("pixel_size") == "the mdoc":
+        _check_pixel_size(series, params)
     excluded = excluded_views(item, params)
     if excluded and max(excluded) > len(series.views):
         raise InputError(
@@ -101,6 +104,21 @@ def open_series(item: Item, params: TiltSeriesParameters, root: Path) -> tuple[T
         series = series.select(series.used.nonzero()[0])
     series = series.check(sorted_by_angle=False)
     return series, replace(star, series=series) if star is not None else None
+
+
+def _check_pixel_size(series: TiltSeries, params: TiltSeriesParameters) -> None:
+    """Refuse an mdoc's pixel size where it is of images of another size: binned, or movies in super-resolution."""
+    if series.recorded_size is None:
+        return
+    height, width = image_shape(series, params)
+    ratio = max(height, width) / max(series.recorded_size)
+    if abs(ratio - 1) > _CROPPED:
+        assert series.pixel_size is not None
+        raise InputError(
+            f"{series.path}: its pixel size, {series.pixel_size:g} Å, is of images of {series.recorded_size[0]} x "
+            f"{series.recorded_size[1]} pixels, but {series.views[0].file.name} has {width} x {height}; give "
+            f"that of the movies with --pixel-size (about {series.pixel_size / ratio:.3g} Å, if both show the same)"
+        )
 
 
 def _numbered(series: TiltSeries) -> TiltSeries:

@@ -16,7 +16,6 @@ from pypcore.formats.movies import open_movie
 from pypcore.formats.mrc_stack import MrcStackWriter
 from pypcore.formats.tilt_angles import write_angles
 from pypcore.formats.tilt_series import TiltSeries, View
-from pypcore.motion import MotionSettings, correct_movie
 from pypcore.operation import Context
 from pypcore.operations.tilt_images import other_size
 from pypcore.operations.tilt_parameters import TiltSeriesParameters
@@ -148,6 +147,8 @@ def _correct(
             )
         image = movie.read(0).astype(np.float32)
         return {"tilts": image if references.gain is None else image * references.gain}, 0.0
+    from pypcore.motion import MotionSettings, correct_movie  # late: a series of images needs none of it
+
     settings = MotionSettings(
         pixel_size=pixel_size,
         dose=(view.dose or 0.0) / movie.shape[0],

@@ -63,7 +63,8 @@ def write_movies(
         )
     path = folder / f"{name}.mdoc"
     path.write_text(
-        f"PixelSpacing = {plan.pixel_size:g}\nVoltage = 300\nImageFile = {name}.mrc\n\n"
+        f"PixelSpacing = {plan.pixel_size:g}\nVoltage = 300\nImageFile = {name}.mrc\n"
+        f"ImageSize = {plan.shape[1]} {plan.shape[0]}\n\n"
         f"[T = Tilt axis angle = {plan.axis:g}, binning = 1  spot = 8  camera = 0]\n\n" + "\n".join(sections)
     )
     return path

@@ -112,6 +112,23 @@ def test_a_pixel_size_is_never_guessed(tmp_path: Path) -> None:
     assert read(path, pixel_size=2.0) == [""] * 5
 
 
+@pytest.mark.parametrize(("size", "fits"), [("48 32", True), ("46 30", True), ("24 16", False), ("12 8", False)])
+def test_an_mdoc_s_pixel_size_is_of_its_own_images(tmp_path: Path, size: str, fits: bool) -> None:
+    for name in "abc":
+        write_mrc(tmp_path / f"{name}.mrc", np.ones((2, 32, 48), np.float32), 1.0)
+    sections = [f"[ZValue = {z}]\nTiltAngle = {3 * z}\nSubFramePath = {name}.mrc\n" for z, name in enumerate("abc")]
+    path = tmp_path / "ts.mdoc"
+    path.write_text(f"PixelSpacing = 5.4\nImageSize = {size}\n" + "\n".join(sections))
+    if fits:
+        assert read(path) == ["", "", ""]
+    else:
+        with pytest.raises(
+            InputError, match=r"5.4 Å, is of images of .* but a.mrc has 48 x 32; .*\(about (2.7|1.35) Å"
+        ):
+            read(path)
+        assert read(path, pixel_size=1.35) == ["", "", ""]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
