@@ -25,7 +25,10 @@ def _taps(f: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32
 
 @jit("void(float32[:,::1], float64[:,::1], float64[::1], float32[:,::1])")
 def sample_affine(
-    coefficients: NDArray[np.float32], matrix: NDArray[np.float64], origin: NDArray[np.float64], out: NDArray[np.float32]
+    coefficients: NDArray[np.float32],
+    matrix: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    out: NDArray[np.float32],
 ) -> None:
     """See ``reference.affine.sample_affine``."""
     height, width = coefficients.shape

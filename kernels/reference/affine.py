@@ -5,7 +5,10 @@ from numpy.typing import NDArray
 
 
 def sample_affine(
-    coefficients: NDArray[np.float32], matrix: NDArray[np.float64], origin: NDArray[np.float64], out: NDArray[np.float32]
+    coefficients: NDArray[np.float32],
+    matrix: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    out: NDArray[np.float32],
 ) -> None:
     """Sample a cubic B-spline along a turned and stretched grid; what lies outside the image is 0.
 

@@ -33,9 +33,7 @@ class Specimen:
     beads: Array  # [n, (Z, Y, X)], centres of gold beads
 
 
-def make_specimen(
-    content: Content, volume: tuple[int, int, int], reach: tuple[float, float], *, seed: int
-) -> Specimen:
+def make_specimen(content: Content, volume: tuple[int, int, int], reach: tuple[float, float], *, seed: int) -> Specimen:
     """Fill a slab with one kind of content.
 
     Args:

@@ -18,7 +18,7 @@ from pypcore.tilts.alignment import TiltAlignment
 from pypcore.tilts.likelihood import predict
 from pypcore.tilts.matching import Fit, centred, find_slab, match
 from pypcore.tilts.settings import AlignSettings
-from pypcore.tilts.small import SmallSeries, shrink
+from pypcore.tilts.small import SmallSeries, Tilts, shrink
 from pypcore.tilts.stretch import Frame, spectra
 from pypcore.tilts.views import BadView
 
@@ -65,7 +65,7 @@ class Aligned:
 
 
 def align(
-    tilts: NDArray[np.generic],
+    tilts: Tilts,
     angles: Array,
     pixel_size: float,
     axis: float | None,
@@ -76,7 +76,7 @@ def align(
     """Align views [T, y, x], in any order, of tilt ``angles`` [T] degrees.
 
     Args:
-        tilts: any real type, as recorded (counts) or normalised; a memory map will do.
+        tilts: any real type, as recorded (counts) or normalised; whatever has a shape and gives an image for an index.
         angles: as the stage had them, degrees.
         pixel_size: Å.
         axis: degrees counter-clockwise from y, to 6 degrees or so; None: not known, searched all around. The
@@ -106,7 +106,9 @@ def align(
     fit = run.without_strangers(fit, strict=True)
     heights = run.heights(fit)
     for t in np.setdiff1d(np.arange(len(usable)), run.good):
-        bad.append(views.unmatched(int(usable[t]), float(angles[usable[t]]), float(heights[t]), run.strange.get(int(t))))
+        bad.append(
+            views.unmatched(int(usable[t]), float(angles[usable[t]]), float(heights[t]), run.strange.get(int(t)))
+        )
     bad.sort(key=lambda one: one.view)
     _enough(len(run.good), bad, settings)
     for one in bad:
@@ -136,9 +138,9 @@ class _Run:
         for _ in range(3):
             found, fit = tilt_axis.place(self.small, self.angles, axis, self.threads)
             self.good, self.strange = np.flatnonzero(found.heights > coarse.SIGNIFICANT), {}
-            self.note("placed", fit)
             if len(self.good) < self.settings.least_views:
-                break
+                break  # which the caller refuses
+            self.note("placed", fit)
             fit = self.without_strangers(fit, strict=False)
             fit = find_slab(fit, self.chosen, self.threads)
             self.note("slab", fit)
@@ -256,9 +258,9 @@ def agreements(fit: Fit, threads: Threads) -> Array:
     return np.asarray(together / np.maximum(own[0] * own[1], 1e-30))
 
 
-def _check(tilts: NDArray[np.generic], angles: Array) -> None:
-    if tilts.ndim != 3 or len(tilts) != len(angles):
-        raise InputError(f"{len(angles)} tilt angles for images of shape {tilts.shape}; one angle belongs to each image")
+def _check(tilts: Tilts, angles: Array) -> None:
+    if len(tilts.shape) != 3 or tilts.shape[0] != len(angles):
+        raise InputError(f"{len(angles)} tilt angles for images of shape {tilts.shape}; one belongs to each image")
     if not np.isfinite(angles).all():
         raise InputError("a tilt angle is NaN or infinite; correct the file of angles")
     if len(angles) > 1 and np.ptp(angles) == 0:

@@ -40,7 +40,9 @@ def place(small: SmallSeries, angles: Array, axis: float, threads: Threads) -> t
     placed = coarse.grow(small, frame, model, band, threads)
     for _ in range(2):
         placed = coarse.look_again(small, placed, model, band, threads)
-    good = np.flatnonzero(placed.heights > coarse.SIGNIFICANT)
+    good = np.flatnonzero(
+        placed.heights > min(coarse.SIGNIFICANT, np.sort(placed.heights)[-min(3, len(angles))] - 1e-9)
+    )
     fit = match(small.select(good), centred(placed.frame.part(good)), model.part(good), band, threads)
     return placed, fit
 

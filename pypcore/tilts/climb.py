@@ -5,10 +5,10 @@ from typing import Protocol, TypeVar
 
 
 class Likely(Protocol):
-    """What has a likelihood."""
+    """What has a likelihood, relative to that of views that have nothing to do with each other."""
 
     @property
-    def log_likelihood(self) -> float:
+    def log_ratio(self) -> float:
         """The higher the better."""
         ...
 
@@ -30,7 +30,7 @@ def climb(
         if value not in found:
             nearest = min(found, key=lambda known: abs(known - value))
             found[value] = tried(value, found[nearest])
-        return found[value].log_likelihood
+        return found[value].log_ratio
 
     best, error = start, float("inf")
     while True:

@@ -87,10 +87,10 @@ def look_again(small: SmallSeries, placed: Placed, model: Model, band: Band, thr
     good = np.flatnonzero(placed.heights > SIGNIFICANT)
     grid = spectra(small, frame, band, threads, list(good))
     references = Joint(band, frame.part(good), model.part(good), threads).predicted(grid)
-    for at, t in enumerate(good):
+    for at, t in enumerate(map(int, good)):
         move, heights[t] = highest(band, references[at], grid[at])
         shifts[t] -= move * (frame.cosines[t], 1.0)
-    for t in np.flatnonzero(placed.heights <= SIGNIFICANT):
+    for t in map(int, np.flatnonzero(placed.heights <= SIGNIFICANT)):
         chosen = np.array([*good, t])
         reference = predict(band, frame.part(chosen), model.part(chosen), grid, threads)
         own = spectra(small, frame, band, threads, [t])[0]

@@ -7,14 +7,16 @@ of the T stretched views at one (kX, kY) are Gaussian with the covariance
 
 because view t has the specimen's transform at the depth frequency kX tan t, and a slab of thickness D ties frequencies
 together that are nearer than 1/D: W(q) = (1 - f) sinc(D q) + f cos(pi D q), the transform of how the specimen's power
-is spread over depth, a share f of it on the slab's two faces, where gold and ice lie. With A the inverse of C, the log likelihood of the views' shifts is - sum y* A y over
-coefficients. Every way of using the series is in it: low frequencies tie all views to each other, high ones only
-neighbours, and a frequency counts as much as its signal does over its noise. Minus the off-diagonal part of A y, over
-A's diagonal, is the view that all others predict: the projection of their (Wiener) reconstruction, which is what
-matching against a growing reconstruction compares with; no volume is needed for it.
+is spread over depth, a share f of it on the slab's two faces, where gold and ice lie. With A the inverse of C, the log
+likelihood of the views' shifts is - sum y* A y over coefficients. Every way of using the series is in it: low
+frequencies tie all views to each other, high ones only neighbours, and a frequency counts as much as its signal does
+over its noise. Minus the off-diagonal part of A y, over A's diagonal, is the view that all others predict: the
+projection of their (Wiener) reconstruction, which is what matching against a growing reconstruction compares with; no
+volume is needed for it.
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +76,7 @@ class Joint:
         self.independent = 1 / float((factors**4).mean())  # a window ties neighbouring coefficients to each other
         count = len(frame.angles)
         self.inverse = np.empty((len(band.kx), len(band.ky), count, count), np.float32)
+        self.alone = np.empty(self.inverse.shape[:3])  # variance of each view by itself, [J, B, T]
         self.logdet = 0.0
         numbers = band.kept.sum(2)
         squares_x = (2 * np.pi * band.kx) ** 2
@@ -84,6 +87,7 @@ class Joint:
             covariance = covariances(band, frame, model, j)
             inverse = np.linalg.inv(covariance)
             self.inverse[j] = inverse
+            self.alone[j] = np.einsum("btt->bt", covariance)
             _, logdet = np.linalg.slogdet(covariance)
             tied = 2 * (inverse * covariance - np.eye(count))
             return (
@@ -114,6 +118,17 @@ class Joint:
         weighed = self.weighed(grid)
         return -self.independent * (float(np.vdot(grid, weighed).real) + self.logdet)
 
+    def log_ratio(self, grid: Grid) -> float:
+        """How much likelier the views are together than each alone.
+
+        For comparing directions of the axis and the like: they bring other pixels into the window, and in this the
+        chance power of what came in cancels, which would drown the rest.
+        """
+        numbers = self.band.kept.sum(2)[..., None]
+        power = np.einsum("tjbn,tjbn->jbt", np.conj(grid), grid).real
+        alone = float((power / self.alone + numbers * np.log(self.alone)).sum())
+        return self.log_likelihood(grid) + self.independent * alone
+
     def step(self, grid: Grid, slack: float) -> Step:
         """One step of Fisher scoring for all views at once; ``slack``: px that a view may well go, a soft limit."""
         weighed = self.weighed(grid)
@@ -141,7 +156,7 @@ class Joint:
         total = np.zeros(len(grid))
         for j in range(len(self.band.kx)):
             own = np.einsum("btt->tb", self.inverse[j])  # one over the variance that the others leave
-            alone = np.einsum("btt->tb", covariances(self.band, self.frame, self.model, j))
+            alone = self.alone[j].T
             power, left = ((np.abs(g[:, j]) ** 2).sum(2) for g in (grid, weighed))
             total += (power / alone - left / own + counts[j] * (np.log(alone) + np.log(own))).sum(1)
         return np.asarray(total * self.independent)
@@ -153,7 +168,8 @@ def covariances(band: Band, frame: Frame, model: Model, j: int) -> Array:
     tied = model.tied(band.kx[j] * (frame.tangents[:, None] - frame.tangents[None]))
     amplitude = np.sqrt(signal)
     covariance = amplitude[:, :, None] * amplitude[:, None, :] * tied
-    covariance[:, *np.diag_indices(len(frame.angles))] += noise + _MODEL_ERROR * signal
+    own = np.arange(len(frame.angles))
+    covariance[:, own, own] += noise + _MODEL_ERROR * signal
     return np.asarray(covariance)
 
 
@@ -185,7 +201,7 @@ def measure(band: Band, frame: Frame, model: Model, grid: Grid) -> Model:
         own = (np.abs(grid[t]) ** 2).sum(2) * cosines[t]
         power[t] = np.bincount(shells[t].ravel(), own.ravel(), SHELLS + 1)[:SHELLS]
         counts[t] = np.bincount(shells[t].ravel(), numbers.ravel(), SHELLS + 1)[:SHELLS]
-    for t, u in zip(order[:-1], order[1:], strict=True):
+    for t, u in pairwise(order):
         tied = model.tied(band.kx * (tangents[t] - tangents[u]))[:, None]
         scale = model.gain[t] * model.gain[u] / (cosines[t] * cosines[u])
         cross = (np.conj(grid[t]) * grid[u]).real.sum(2)

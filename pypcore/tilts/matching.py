@@ -31,6 +31,7 @@ class Fit:
     band: Band
     grid: Grid  # [T, J, B, 16]
     log_likelihood: float
+    log_ratio: float  # of the views together to each alone
     error: Array  # [T, 2], expected errors of the shifts (x, y), small px
 
     def joint(self, threads: Threads) -> Joint:
@@ -63,7 +64,7 @@ def settle(
         frame = replace(frame, shifts=frame.shifts + moved)
         if np.abs(moved).max() < _RECUT:
             break
-    return Fit(frame, model, band, grid, joint.log_likelihood(grid), step.error * scale)
+    return Fit(frame, model, band, grid, joint.log_likelihood(grid), joint.log_ratio(grid), step.error * scale)
 
 
 def match(small: SmallSeries, frame: Frame, model: Model, band: Band, threads: Threads) -> Fit:

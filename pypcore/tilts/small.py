@@ -1,6 +1,7 @@
 """Small copies of a series' views, which are all that alignment looks at."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import scipy.fft
@@ -16,6 +17,19 @@ Image = NDArray[np.float32]
 _RIM = 0.06  # share of a view's side over which it fades out
 _XRAY = 8.0  # standard deviations above the mean that no specimen reaches in one recorded pixel
 _ORDER = 2  # of the polynomial in x and y that is taken out: uneven beam, wedge-shaped ice
+
+
+class Tilts(Protocol):
+    """Views [T, y, x]: an array, or what reads them one at a time; indexed by several threads at once."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """T, y, x."""
+        ...
+
+    def __getitem__(self, view: int, /) -> NDArray[np.generic]:
+        """Return one view, [y, x]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class SmallSeries:
         return SmallSeries(self.views[views], self.step, self.shape, *kept)
 
 
-def shrink(tilts: NDArray[np.generic], longest: int, threads: Threads) -> SmallSeries:
+def shrink(tilts: Tilts, longest: int, threads: Threads) -> SmallSeries:
     """Make the small copies, their longer side at most ``longest`` pixels.
 
     Contrast is intensity over the view's mean - 1; where means are near 0 (a series normalised before), intensity over

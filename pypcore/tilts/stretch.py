@@ -44,12 +44,12 @@ class Band:
         bins = min(bins, shape[0] // 2 // _ROWS)
         ups = np.arange(bins * _ROWS).reshape(bins, _ROWS)
         rows = np.concatenate([ups, shape[0] - 1 - ups], 1)
-        ky = np.fft.fftfreq(shape[0])[rows]
+        ky = np.asarray(np.fft.fftfreq(shape[0])[rows], np.float64)
         kx = np.fft.rfftfreq(shape[1])[: min(int(finest * shape[1]) + 1, shape[1] // 2)]
         k = np.hypot(ky[None], kx[:, None, None])
-        kept = (k <= finest) & (k >= coarsest)
+        kept: NDArray[np.bool_] = (k <= finest) & (k >= coarsest)
         kept[0] &= ky > 0  # the other half of this column says the same
-        return cls(shape, rows, ky, kx, kept.astype(np.float32))
+        return cls(shape, rows, ky, np.asarray(kx, np.float64), kept.astype(np.float64))
 
     @property
     def centre(self) -> Array:
@@ -67,7 +67,7 @@ class Band:
         return spectrum
 
     def moved(self, grid: Grid, shift: Array) -> Grid:
-        """Coefficients [..., J, B, 16] of a view whose content goes ``shift`` (X, Y) px further; one shift or [T, 2]."""
+        """Coefficients [..., J, B, 16] of a view whose content goes ``shift`` (X, Y) px further; one or [T, 2]."""
         x, y = np.asarray(shift)[..., 0, None], np.asarray(shift)[..., 1, None, None]
         across = np.exp(-2j * np.pi * x * self.kx).astype(np.complex64)
         along = np.exp(-2j * np.pi * y * self.ky).astype(np.complex64)
@@ -76,7 +76,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the views lie: ``axis`` degrees, ``angles`` [T] degrees of the specimen, ``shifts`` [T, 2] (x, y) small px."""
+    """Where the views lie: ``axis`` and ``angles`` [T] (the specimen's) degrees, ``shifts`` [T, 2] (x, y) small px."""
 
     axis: float
     angles: Array

@@ -79,9 +79,25 @@ def sample_grid_case(rng: np.random.Generator, size: int) -> Case:
     return [image, y, x, cell, np.empty((m, n), np.float32)], [4]
 
 
+def sample_affine_case(rng: np.random.Generator, size: int) -> Case:
+    """A grid that is turned, stretched, and leaves the image on all sides."""
+    coefficients = rng.normal(size=(2 * size, 2 * size + 3)).astype(np.float32)
+    matrix = np.array([[0.1, 0.99], [-0.7, 0.07]])
+    out = np.empty((3 * size, 2 * size), np.float32)
+    return [coefficients, matrix, np.array([-5.0, 1.5 * size]), out], [3]
+
+
+def deposit_points_case(rng: np.random.Generator, size: int) -> Case:
+    """Points inside, at the edges and outside."""
+    points = rng.uniform(-3, size + 3, (20 * size, 3))
+    return [np.zeros((size, size + 1, size - 1), np.float32), points, rng.random(20 * size)], [0]
+
+
 CASES: dict[str, Callable[[np.random.Generator, int], Case]] = {
     "backproject": backproject_case,
+    "deposit_points": deposit_points_case,
     "patch_gradient": gradient_case,
+    "sample_affine": sample_affine_case,
     "planes_to_tile": planes_to_tile_case,
     "project": project_case,
     "sample_grid": sample_grid_case,
