@@ -44,7 +44,7 @@ class AlignTilts:
 
     def disk(self, params: AlignTiltsParameters, item: Item) -> int:
         """Estimate the bytes of the corrected tilts, where there are movies, and a little for the alignment."""
-        return tilts_disk(item, params, images=1) + 500_000
+        return tilts_disk(item, params, images=3 if params.even_odd else 1) + 500_000
 
     def process(self, item: Item, params: AlignTiltsParameters, context: Context) -> Result:
         """Align one series; write the alignment in three forms, a STAR file, and a picture."""
@@ -52,7 +52,7 @@ class AlignTilts:
         from pypcore.operations.tilt_aligning import align_task
         from pypcore.operations.tilt_task import begin, figures_of
 
-        task = begin(item, params, context, halves=False, share=_MOVIES_SHARE)
+        task = begin(item, params, context, halves=params.even_odd, share=_MOVIES_SHARE)
         aligned = align_task(task, params, context)
         products = {**task.products, **write_alignment(task, aligned.series, aligned.alignment, context)}
         products |= aligned.draw(task, context)

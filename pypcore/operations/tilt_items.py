@@ -36,9 +36,10 @@ def find_series(inputs: Sequence[str], root: Path) -> list[Path]:
         for path in _files_of(given, root, SUFFIXES):
             if path.suffix.lower() == ".star":
                 try:
-                    found |= dict.fromkeys(series_files(root / path, root))
+                    files = series_files(root / path, root)
                 except InputError as error:
                     raise UsageError(str(error)) from error
+                found |= dict.fromkeys(file.relative_to(root) if file.is_relative_to(root) else file for file in files)
             else:
                 found[path] = None
     return [

@@ -86,6 +86,10 @@ class TiltSeriesParameters(operation.Parameters):
     eer_sampling: Literal[1, 2, 3] = Field(
         1, description="EER: count on the sensor's pixels (1), halves (2), quarters (3)"
     )
+    even_odd: bool = Field(
+        False,
+        description="Tilt movies: also write the sums of the even and of the odd frames, for half tomograms later",
+    )
     tilts_float16: bool = Field(
         False, description="Write corrected tilts with half the size: MRC mode 12, which RELION 4 and newer read"
     )

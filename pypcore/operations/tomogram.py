@@ -56,7 +56,7 @@ class Tomogram:
         """Estimate the bytes of the tomograms, and of the corrected tilts where there are movies."""
         from pypcore.operations.tomogram_settings import disk_of
 
-        frames = params.halves == "frames"
+        frames = params.even_odd or params.halves == "frames"
         return tilts_disk(item, params, images=3 if frames else 1) + disk_of(item, params) + 1_000_000
 
     def process(self, item: Item, params: TomogramParameters, context: Context) -> Result:
@@ -64,7 +64,8 @@ class Tomogram:
         from pypcore.operations.align_tilts_products import write_alignment
         from pypcore.operations.tilt_task import begin, figures_of
 
-        task = begin(item, params, context, halves=params.halves == "frames", share=_MOVIES_SHARE)
+        frames = params.even_odd or params.halves == "frames"
+        task = begin(item, params, context, halves=frames, share=_MOVIES_SHARE)
         aligned = self._alignment(task, params, context)
         context.progress(_ALIGNED_SHARE)
         products = {**task.products, **write_alignment(task, aligned.series, aligned.alignment, context)}

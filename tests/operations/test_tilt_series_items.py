@@ -64,7 +64,7 @@ def test_a_star_file_stands_for_the_series_it_lists(tmp_path: Path) -> None:
         "data_global\nloop_\n_rlnTomoName\n_rlnTomoTiltSeriesStarFile\na s/a.star\nb s/b.star\n"
     )
     (tmp_path / "other.star").write_text("data_micrographs\nloop_\n_rlnMicrographName\na.mrc\n")
-    assert [path.name for path in find_series(["all.star"], tmp_path)] == ["a.star", "b.star"]
+    assert find_series(["all.star"], tmp_path) == [Path("s/a.star"), Path("s/b.star")]
     with pytest.raises(UsageError, match="no column rlnTomoTiltSeriesStarFile"):
         find_series(["other.star"], tmp_path)
 
