@@ -10,10 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import accuracy, cases, coldstart, machine, motioncorr, pool, slurm
+from bench import accuracy, cases, coldstart, machine, motioncorr, pool, slurm, tomogram
 
 RESULTS = Path(__file__).parent / "results"
-CASES = (*cases.MOVIES, "seeds", "laws", "real", "pool", "coldstart", "slurm")
+CASES = (*cases.MOVIES, "seeds", "laws", "real", "tomogram", "pool", "coldstart", "slurm")
 
 
 def main() -> int:
@@ -44,6 +44,10 @@ def main() -> int:
         rows = motioncorr.measure_real(max(asked.threads), asked.data, asked.micrograph, progress)
         motioncorr.report_real(rows, out)
         results["real"] = motioncorr.as_records(rows)
+    if "tomogram" in asked.only:
+        made = tomogram.measure(asked.threads, asked.data, progress, quick=asked.quick)
+        tomogram.report(made, out)
+        results["tomogram"] = [dataclasses.asdict(row) for row in made]
     if "pool" in asked.only:
         items = 1000 if asked.quick else pool.ITEMS
         costs = [pool.measure(max(asked.threads), asked.data, items=items, product_bytes=n) for n in (0, 1000)]

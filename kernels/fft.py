@@ -82,6 +82,27 @@ def irfft2(spectrum: Complex, shape: tuple[int, int]) -> Real:
     return fft.irfft2(spectrum, s=shape, workers=1)
 
 
+def rfft(image: Real, n: int) -> Complex:
+    """Transform the last axis, zero-padded at the end to ``n`` points."""
+    if _Choice.name == "mkl":
+        return _mkl()[0].rfft(image, n=n)
+    return fft.rfft(image, n=n, workers=1)
+
+
+def irfft(spectrum: Complex, n: int) -> Real:
+    """Transform the last axis back to ``n`` real points."""
+    if _Choice.name == "mkl":
+        return _mkl()[0].irfft(spectrum, n=n)
+    return fft.irfft(spectrum, n=n, workers=1)
+
+
+def fft_columns(spectrum: Complex, n: int) -> Complex:
+    """Transform the first axis of a 2-D array, zero-padded at the end to ``n`` points."""
+    if _Choice.name == "mkl":
+        return _mkl()[0].fft(spectrum, n=n, axis=0)
+    return fft.fft(spectrum, n=n, axis=0, workers=1)
+
+
 def frequencies(shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return ky [y, 1] and kx [1, x // 2 + 1] of an ``rfft2``, in cycles per pixel."""
     ky, kx = np.fft.fftfreq(shape[0]), np.fft.rfftfreq(shape[1])

@@ -12,6 +12,7 @@ from pathlib import Path
 from pypcore.errors import UsageError
 
 COMPRESSED = (".gz", ".bz2")
+DESCRIPTION, DESCRIBED = ".mdoc", (".mrc", ".st", ".mrcs")  # SerialEM names a description after its stack
 LONGEST_NAME = 120  # leaves room for suffixes such as _noDW.mrc under the usual limit of 255 bytes
 
 
@@ -105,8 +106,10 @@ def _read_list(path: Path, suffixes: Sequence[str], root: Path) -> list[Path]:
 
 
 def stem(path: Path) -> str:
-    """Return the file's name without its suffix, and without a suffix of compression before that."""
+    """Return the file's name without its suffix, a suffix of compression, or the stack's in ``TS_1.mrc.mdoc``."""
     bare = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    if path.suffix.lower() == DESCRIPTION and Path(path.stem).suffix.lower() in DESCRIBED:
+        bare = path.with_suffix("")
     return bare.stem
 
 
