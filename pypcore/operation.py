@@ -117,14 +117,21 @@ class Operation(Protocol):
 
 @cache
 def operation_names() -> tuple[str, ...]:
-    """List the operations that are installed."""
-    return tuple(sorted(entry.name for entry in entry_points(group="pypcore.operations")))
+    """List the operations that are installed, those of other people's programs among them."""
+    from pypcore.programs.registry import shipped  # late: reading the cards takes a while, and not everybody asks
+
+    return tuple(sorted({*(entry.name for entry in entry_points(group="pypcore.operations")), *shipped()}))
 
 
 @cache
 def get_operation(name: str) -> Operation:
-    """Return the operation called ``name``; raise UsageError with the nearest name otherwise."""
+    """Return the operation called ``name``, or that of a card (``my.toml``); UsageError with the nearest name else."""
     for entry in entry_points(group="pypcore.operations", name=name):
         operation: Operation = entry.load()()
         return operation
+    from pypcore.programs.registry import find_program
+
+    if (program := find_program(name)) is not None:
+        described: Operation = program
+        return described
     raise UsageError(f"no operation is called '{name}'{did_you_mean(name, operation_names())}")
