@@ -254,7 +254,7 @@ class Adapter:
         }
         for option in self.card.options:
             path = updates.get(option.name, getattr(params, option.name))
-            if option.type == "file" and path is not None:
+            if option.name == "model" and path is not None:
                 updates[option.name] = model_of(path)
         return params.model_copy(update=updates)
 
@@ -342,7 +342,7 @@ class Adapter:
         import signal
 
         program = self.card.program
-        said = ended.fatal or ended.last_words
+        said = ended.last_words if ended.fatal.startswith("Traceback") else ended.fatal or ended.last_words
         tail = f": {said}" if said else ""
         text = " ".join([*ended.lines, ended.fatal])
         if re.search(_OUT_OF_MEMORY, text):
@@ -358,7 +358,7 @@ class Adapter:
             meaning = program.exits.get(str(ended.code), "")
             raise ProgramError(f"{program.name} exited with {ended.code}{f' ({meaning})' if meaning else ''}{tail}")
         if ended.fatal:
-            raise ProgramError(f"{program.name} exited with 0, but said: {ended.fatal}")
+            raise ProgramError(f"{program.name} exited with 0, but said: {said}")
         if ended.fallback and task.devices and not getattr(task.params, "allow_cpu_fallback", False):
             raise ProgramError(
                 f"{program.name} was given a GPU and went on without it: {ended.fallback}; "

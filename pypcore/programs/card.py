@@ -247,7 +247,7 @@ def _check(card: Card, where: str) -> None:
             raise UsageError(f"[{where}] outputs.{output.kind}: '{output.to}' is not inside the job")
     for pattern in (*card.program.fatal, *card.program.fallback, card.program.progress, card.program.version_pattern):
         try:
-            re.compile(pattern)
+            re.compile(f"(?:{pattern})")
         except re.error as error:
             raise UsageError(f"[program] {pattern!r} is no pattern: {error}") from error
     if (

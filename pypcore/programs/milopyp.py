@@ -4,6 +4,7 @@ Its scripts are run by the python of its environment; where they lie stands in C
 absolute paths (relative ones are looked for in ./data). Coordinates are voxels from 0, in the order x, y, z.
 """
 
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,9 +104,9 @@ class Describe(_CetPick):
     def take(self, task: Task, found: dict[str, Path]) -> dict[str, Path]:
         """See that the table can be read and is finite."""
         try:
-            with np.load(found["features"], allow_pickle=False) as table:
+            with found["features"].open("rb") as file, np.load(file, allow_pickle=False) as table:
                 arrays = {name: table[name] for name in table.files}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise ProgramError(
                 f"milopyp exited with 0, but its {found['features'].name} can't be read: {error}"
             ) from error

@@ -53,12 +53,20 @@ def check(path: Path, how: Check) -> None:
             case "json":
                 json.loads(path.read_text(encoding="utf-8"))
             case "text":
-                if b"\0" in path.read_bytes()[:4096]:
-                    raise BadOutput(f"its {path.name} is not text")
+                _check_lines(path)
             case "file":
                 pass
     except (InputError, ValueError, UnicodeDecodeError) as error:
         raise BadOutput(f"its {path.name} can't be read: {error}") from error
+
+
+def _check_lines(path: Path) -> None:
+    """A text is lines, and its last one has an end too: else it was cut off."""
+    data = path.read_bytes()
+    if b"\0" in data[:4096]:
+        raise BadOutput(f"its {path.name} is not text")
+    if not data.endswith(b"\n"):
+        raise BadOutput(f"its {path.name} is cut off: the last line has no end")
 
 
 def _check_image(path: Path, *, flat_is_wrong: bool) -> None:

@@ -103,7 +103,7 @@ def run(
     a program that asks; after its end, as without it, there is nothing to read.
     """
     _adopt_orphans()
-    ours = {child.pid for child in psutil.Process().children(recursive=True)}
+    ours = {child.pid for child in _below()}
     began = time.monotonic()
     try:
         with Path(answers or os.devnull).open("rb") as stdin:
@@ -195,10 +195,19 @@ def _adopt_orphans() -> None:
 def _end(ours: set[int]) -> None:
     """End every process below this one that was not there before: ask, wait, then insist."""
     for send in (signal.SIGTERM, signal.SIGKILL):
-        left = [child for child in psutil.Process().children(recursive=True) if child.pid not in ours]
+        left = [child for child in _below() if child.pid not in ours]
         for child in left:
-            with contextlib.suppress(psutil.Error):
+            with contextlib.suppress(psutil.Error):  # it was faster
                 child.send_signal(send)
-        psutil.wait_procs(left, timeout=PATIENCE_S)
+        with contextlib.suppress(psutil.Error):
+            psutil.wait_procs(left, timeout=PATIENCE_S)
         if not left:
             return
+
+
+def _below() -> list[psutil.Process]:
+    """List the processes below this one; asked again where one ended while they were being counted."""
+    for _ in range(3):
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process().children(recursive=True)
+    return []
