@@ -44,7 +44,7 @@ class _CetPick(Adapter):
                 '[milopyp] path = "…/bin/python", environment = { CET_PICK = "…/cet_pick" }'
             )
         return [
-            "python",
+            self.card.program.executable,
             f"{folder}/{name}",
             *words,
             "--num_workers",

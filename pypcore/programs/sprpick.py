@@ -39,7 +39,7 @@ class _SprPick(Adapter):
                 "spr-pick: where its scripts are is not known; in pypcore-programs.toml: "
                 '[spr-pick] path = "…/bin/python", environment = { SPR_PICK = "…/spr_pick", PYTHONPATH = "…" }'
             )
-        return ["python", f"{folder}/__main__.py", *words]
+        return [self.card.program.executable, f"{folder}/__main__.py", *words]
 
 
 class Train(_SprPick):

@@ -112,6 +112,11 @@ def find_start(program: str, root: Path) -> Start:
     return Start()
 
 
+def find_file(root: Path) -> Path | None:
+    """Return the first file that says how programs are started, where there is one."""
+    return next(iter(_files(root)), None)
+
+
 def _files(root: Path) -> list[Path]:
     named = os.environ.get(VARIABLE)
     files = [Path(named)] if named else []

@@ -25,7 +25,7 @@ def strict(message: str) -> None:
     sys.exit(99)
 
 
-def begin(name: str, arguments: list[str], fallback: str = "") -> None:
+def begin(name: str, arguments: list[str], fallback: str = "", settings: object = None) -> None:
     """Write the call down; fail at once in the ways that need nothing of the program."""
     calls = os.environ.get("FAKE_CALLS")
     if calls:
@@ -38,6 +38,7 @@ def begin(name: str, arguments: list[str], fallback: str = "") -> None:
             "threads": [os.environ.get(cap) for cap in CAPS],
             "proxy": os.environ.get("https_proxy"),
             "pythonpath": os.environ.get("PYTHONPATH"),
+            "settings": settings,
         }
         with open(calls, "a") as file:
             file.write(json.dumps(row) + "\n")

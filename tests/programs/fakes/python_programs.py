@@ -185,9 +185,9 @@ def cryocare(name: str) -> Callable[[list[str]], None]:
     """One of the three scripts: each takes --conf FILE.json alone."""
 
     def script(arguments: list[str]) -> None:
-        fake.begin(name, arguments)
         made = parser(name, "conf")
         settings = json.loads(Path(made.parse_args(arguments).conf).read_text())
+        fake.begin(name, arguments, settings=settings)
         {"cryoCARE_extract_train_data.py": _care_extract, "cryoCARE_train.py": _care_train}.get(name, _care_predict)(
             settings
         )
