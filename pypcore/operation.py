@@ -123,15 +123,20 @@ def operation_names() -> tuple[str, ...]:
     return tuple(sorted({*(entry.name for entry in entry_points(group="pypcore.operations")), *shipped()}))
 
 
-@cache
 def get_operation(name: str) -> Operation:
     """Return the operation called ``name``, or that of a card (``my.toml``); UsageError with the nearest name else."""
+    from pypcore.programs.registry import find_program  # late, as above
+
+    found = _installed(name) or find_program(name)
+    if found is None:
+        raise UsageError(f"no operation is called '{name}'{did_you_mean(name, operation_names())}")
+    operation: Operation = found
+    return operation
+
+
+@cache
+def _installed(name: str) -> Operation | None:
     for entry in entry_points(group="pypcore.operations", name=name):
         operation: Operation = entry.load()()
         return operation
-    from pypcore.programs.registry import find_program
-
-    if (program := find_program(name)) is not None:
-        described: Operation = program
-        return described
-    raise UsageError(f"no operation is called '{name}'{did_you_mean(name, operation_names())}")
+    return None

@@ -18,7 +18,7 @@ from pypcore.programs.card import SUFFIXES, WORD, Card, Output
 from pypcore.programs.devices import spell_devices
 from pypcore.programs.extra import read_extra
 from pypcore.programs.outputs import BadOutput, find_output, wanted
-from pypcore.programs.parameters import make_parameters, write_option
+from pypcore.programs.parameters import write_option
 from pypcore.programs.process import Ended, Listening, ProgramError, run, surroundings
 from pypcore.programs.start import IN_PROJECT, Start, find_start
 
@@ -71,9 +71,6 @@ class Adapter:
     def __init__(self, card: Card) -> None:
         self.card = card
         self.name = card.name
-        self.version = card.revision
-        self.summary = card.summary
-        self.Parameters = make_parameters(card, self.rules)
 
     # -- what a subclass may say
 

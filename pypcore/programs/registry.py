@@ -24,23 +24,42 @@ def find_program(name: str) -> Any:
     """
     path, _, wanted = name.partition("#")
     if not path.endswith(".toml"):
-        return make(shipped()[name]) if name in shipped() else None
+        return _shipped_operation(name) if name in shipped() else None
     cards = {card.name: card for card in read_cards(Path(path).absolute())}
     if not wanted and len(cards) > 1:
         raise UsageError(f"{path} has several operations: name one, as {path}#{next(iter(cards))}; {', '.join(cards)}")
     if wanted and wanted not in cards:
         raise UsageError(f"{path} has no operation '{wanted}'; it has {', '.join(cards)}")
     card = cards[wanted] if wanted else next(iter(cards.values()))
-    operation = make(card)
+    operation = Described(card)
     operation.name = f"{Path(path).absolute()}#{card.name}"  # how a worker finds it again
     return operation
 
 
-def make(card: Card) -> Any:
-    """Return the operation of a card, with the code that it names."""
-    from pypcore.programs.adapter import Adapter
+@functools.cache
+def _shipped_operation(name: str) -> "Described":
+    return Described(shipped()[name])
 
-    if not card.code:
-        return Adapter(card)
-    module, _, kind = card.code.partition(":")
-    return getattr(import_module(module), kind)(card)
+
+class Described:
+    """The operation of a card. What help texts need is here; all verbs are the adapter's, which is loaded for them."""
+
+    def __init__(self, card: Card) -> None:
+        from pypcore.programs.parameters import make_parameters
+
+        self.card = card
+        self.name = card.name
+        self.version = card.revision
+        self.summary = card.summary
+        self.Parameters = make_parameters(card, lambda params: self.adapter.rules(params))
+
+    @functools.cached_property
+    def adapter(self) -> Any:
+        """The adapter, with the code that the card names: it imports NumPy and more."""
+        module, _, kind = (self.card.code or "pypcore.programs.adapter:Adapter").partition(":")
+        return getattr(import_module(module), kind)(self.card)
+
+    def __getattr__(self, verb: str) -> Any:
+        if verb == "adapter":
+            raise AttributeError(verb)
+        return getattr(self.adapter, verb)
