@@ -52,7 +52,7 @@ def read_picks(path: Path, image: str = "") -> Picks:
         points = np.stack(axes, axis=1)
         names = next((block.columns[name] for name in _NAMES if name in block.columns), None)
         if names is not None and image:
-            mine = np.array([_same(name, image) for name in names], bool)
+            mine = np.array([same_image(name, image) for name in names], bool)
             return Picks(points[mine], scores[mine] if len(scores) else scores)
         return Picks(points, scores)
     raise InputError(f"{path}: no table in it has a column rlnCoordinateX")
@@ -71,7 +71,7 @@ def read_all_picks(path: Path, images: Sequence[str], root: Path) -> dict[str, P
             )
             found = {}
             for image in images:
-                file = next((file for name, file in listed if _same(name, image)), None)
+                file = next((file for name, file in listed if same_image(name, image)), None)
                 if file is not None:
                     found[image] = read_picks(root / file)
             return found
@@ -79,7 +79,7 @@ def read_all_picks(path: Path, images: Sequence[str], root: Path) -> dict[str, P
     return {image: picks for image, picks in found.items() if len(picks.points)}
 
 
-def _same(name: str, image: str) -> bool:
+def same_image(name: str, image: str) -> bool:
     """Say whether two names mean one image: one ends like the other, folder by folder; a bare stem is enough."""
     a, b = Path(name).with_suffix("").parts, Path(image).with_suffix("").parts
     shared = min(len(a), len(b))
