@@ -23,6 +23,7 @@ class _Network(Adapter):
     def lay_in(self, task: Task) -> None:
         """Give the file the place of the name."""
         super().lay_in(task)
+        as_float32(task)
         task.words["network"] = task.words.get("model") or task.params.network
 
 
@@ -32,6 +33,25 @@ class Denoise3D(_Network):
 
 class Denoise(Adapter):
     """Micrographs."""
+
+    def lay_in(self, task: Task) -> None:
+        """Show the micrograph as numbers that the network takes."""
+        super().lay_in(task)
+        as_float32(task)
+
+
+def as_float32(task: Task) -> None:
+    """Give the program a float32 copy of an image of another type: Topaz makes doubles of it, and its network none."""
+    from pypcore.formats.mrc import HEADER_BYTES, parse_header, read_mrc, write_mrc
+
+    with task.item.path.open("rb") as file:
+        header = parse_header(file.read(HEADER_BYTES), task.item.path)
+    if header.mode == 2 and header.dtype.isnative:
+        return
+    image, pixel_size = read_mrc(task.item.path)
+    shown = task.folder / task.inputs[0]
+    shown.unlink()
+    write_mrc(shown, image.astype(np.float32), pixel_size or 1.0, volume=image.ndim == 3)
 
 
 class _KeepsLast(Adapter):
@@ -85,11 +105,24 @@ class Pick(_Network):
         with task.context.write(relative := f"coordinates/{task.item.name}.star") as temporary:
             write_picks(temporary, Picks(points, picks.scores))
         task.figures |= {"picks": len(points), "best_score": float(picks.scores.max()) if len(points) else None}
-        return {"coordinates": task.context.job / relative}
+        return {"coordinates": task.context.job / relative} | picture(
+            task, Picks(points, picks.scores), task.params.radius
+        )
 
     def tables(self, done: Sequence[Done], params: Any, context: Context) -> dict[str, Path]:
         """Write the list of coordinate files that RELION and extract read."""
         return write_coordinate_files(done, context)
+
+
+def picture(task: Task, picks: Picks, radius: float) -> dict[str, Path]:
+    """Draw the picks on their micrograph."""
+    from pypcore.formats.mrc import read_mrc
+    from pypcore.programs.picture import draw_picks
+
+    image, _ = read_mrc(task.item.path)
+    with task.context.write(relative := f"coordinates/{task.item.name}_picks.png") as temporary:
+        draw_picks(temporary, task.item.name, image, picks, radius)
+    return {"picture": task.context.job / relative}
 
 
 def write_coordinate_files(done: Sequence[Done], context: Context) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from program_cases import CASES, Bench, absolute, mdoc, series
 
 from pypcore.errors import InputError
 from pypcore.formats.coordinates import read_all_picks, read_picks
-from pypcore.formats.mrc import read_mrc
+from pypcore.formats.mrc import read_mrc, write_mrc
 from pypcore.formats.relion_motion import read_motion
 from pypcore.formats.star import read_star
 from pypcore.programs.aretomo_aln import read_aln
@@ -144,6 +144,21 @@ def test_topazs_picks_are_pixels_of_the_micrograph_the_best_first(bench: Bench):
     assert words[words.index("-r") + 1] == "4"  # 16 pixels of the micrograph
     both = read_all_picks(merged.products["coordinate_files"], ["a.mrc", "b.mrc"], bench.folder)
     assert {name: len(one.points) for name, one in both.items()} == {"a.mrc": 2, "b.mrc": 2}
+
+
+def test_topaz_is_given_float32_whatever_the_file_has(bench: Bench):
+    (bench.folder / "network").write_bytes(b"PK")
+    write_mrc(bench.folder / "c.mrc", np.arange(64 * 64, dtype=np.uint16).reshape(64, 64), 1.5)
+    kept = []
+
+    def call(adapter, task, words):
+        kept.append(read_mrc(task.folder / "in.mrc")[0])
+
+    bench.monkeypatch.setattr("pypcore.programs.topaz.Denoise.call", call)
+    with pytest.raises(ProgramError):  # nothing was called
+        bench.do("topaz-denoise", ["c.mrc"])
+    assert kept[0].dtype == np.float32
+    assert kept[0][1, 1] == 65
 
 
 def test_topaz_is_trained_on_pixels_of_the_small_image(bench: Bench):
