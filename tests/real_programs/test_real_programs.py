@@ -51,9 +51,8 @@ def run(operation: str, inputs: list[str], job: str, **options: Any) -> Outcome:
     outcome = run_here(Job(Path(job).absolute()), prepare(operation, inputs, job, options).request)
     rows = read_status(Job.open(Path(job))).table()
     assert outcome.exit_code == 0, (rows, outcome.merge)
-    print(
-        operation, [{name: row[name] for name in ("program_version", "cpu_s", "wall_s") if name in row} for row in rows]
-    )
+    said = [f"{row.get('program_version', '')} {row['cpu_s']} s" for row in rows]
+    print(f"\n{operation}: CPU {', '.join(said)}; Merge {outcome.merge['cpu_s'] if outcome.merge else 0} s")
     return outcome
 
 
