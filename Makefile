@@ -43,6 +43,7 @@ wheel: .venv/dev  ## build sdist and wheel, install the wheel elsewhere and run 
 	build/venv/bin/pip install --quiet --no-compile dist/*.whl
 	build/venv/bin/pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
 	cd build/elsewhere && ../venv/bin/pypcore version && ../venv/bin/pypcore --help > help.txt
+	cd build/elsewhere && ../venv/bin/pypcore programs > programs.txt && grep -q motioncor3 programs.txt
 	cd build/elsewhere && ../venv/bin/pypcore demo --movies 1
 
 bench: .venv/runtime  ## measure, beside RELION and the floor, and print the table

@@ -1,6 +1,7 @@
 """A program's operation: the engine's three verbs, done as a card says; a subclass adds code where data end."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 import shutil
@@ -96,6 +97,10 @@ class Adapter:
         for step in self.card.steps:
             yield self.fill(step, task)
 
+    def product_name(self, item: Item, params: Any) -> str:
+        """Return what an item's products are called."""
+        return item.name
+
     def stdin(self, task: Task) -> Path | None:
         """Return a file of answers for a program that asks; None: it finds its standard input closed."""
         return None
@@ -138,7 +143,8 @@ class Adapter:
             return find_files(inputs, SUFFIXES["particles"], root)
         from pypcore.programs.inputs import files_of
 
-        named = [file for given in inputs for file in files_of(given, self.card.takes, root)]
+        halves = any(option.name == "halves" for option in self.card.options)
+        named = [file for given in inputs for file in files_of(given, self.card.takes, root, halves=halves)]
         return find_files(named, SUFFIXES[self.card.takes], root)
 
     def check(self, params: Any, items: Sequence[Item]) -> None:
@@ -238,6 +244,9 @@ class Adapter:
             from pypcore.programs.version import known_version
 
             task.figures["program_version"] = known_version(self.card.program, start, context.log)
+        for weights in self.card.weights:
+            path = getattr(task.params, weights.option)
+            task.figures[f"{weights.option}_sha256"] = _sum_of(path, path.stat().st_mtime_ns)
         return task
 
     def _with_weights(self, params: Any, start: Start) -> Any:
@@ -382,7 +391,7 @@ class Adapter:
     def keep(self, task: Task, kind: str, path: Path) -> Path:
         """Move a file, or a folder as a tar, to its place in the job; return the place."""
         output = next(one for one in self.card.outputs if one.kind == kind)
-        relative = output.to.replace("{name}", task.items[0].name)
+        relative = output.to.replace("{name}", self.product_name(task.item, task.params))
         with task.context.write(relative) as temporary:
             if path.is_dir():
                 from pypcore.programs.archive import pack
@@ -397,6 +406,11 @@ def _plain(value: Any) -> str:
     if isinstance(value, tuple | list):
         return ",".join(_plain(one) for one in value)
     return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+@functools.lru_cache(maxsize=4)
+def _sum_of(path: Path, _mtime_ns: int) -> str:
+    return sha256(path)
 
 
 def sha256(path: Path) -> str:

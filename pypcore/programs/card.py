@@ -137,7 +137,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Card:
-    """One operation of one program."""
+    """One operation of one program. ``words``: values that its code gives to steps; ``owns``: flags that it writes."""
 
     program: Program
     name: str
@@ -154,6 +154,7 @@ class Card:
     outputs: tuple[Output, ...] = ()
     code: str = ""
     words: tuple[str, ...] = ()
+    owns: tuple[str, ...] = ()
 
     def option(self, name: str) -> Option:
         """Return an option by its name."""
@@ -162,7 +163,7 @@ class Card:
     @property
     def own_flags(self) -> set[str]:
         """Return every flag that the card itself may write: none of them may be passed through."""
-        words = {word for step in self.steps for word in _flat(step) if word.startswith("-")}
+        words = {*self.owns} | {word for step in self.steps for word in _flat(step) if word.startswith("-")}
         return (
             words | {flag for option in self.options for flag in (option.flag, option.no)} | {self.devices.flag}
         ) - {""}

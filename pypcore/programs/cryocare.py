@@ -10,7 +10,7 @@ from pypcore.errors import InputError
 from pypcore.formats.mrc import HEADER_BYTES, parse_header
 from pypcore.items import Item
 from pypcore.programs.adapter import Adapter, Task
-from pypcore.programs.halves import other_half
+from pypcore.programs.halves import other_half, whole_name
 
 
 def _gpu_ids(task: Task) -> list[int]:
@@ -93,6 +93,10 @@ class Train(_Halves):
 
 class Predict(_Halves):
     """Halves to a denoised tomogram."""
+
+    def product_name(self, item: Item, params: Any) -> str:
+        """The tomogram is no half."""
+        return whole_name(item.name, params.halves)
 
     def check_item(self, item: Item, params: Any) -> None:
         """The network must be an archive."""

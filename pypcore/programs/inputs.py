@@ -8,13 +8,17 @@ from pypcore.programs.card import Takes
 _COLUMNS: dict[Takes, tuple[str, ...]] = {  # what a STAR file given as input is searched for, first that is there
     "movie": ("rlnMicrographMovieName",),
     "micrograph": ("rlnMicrographName",),
-    "tomogram": ("rlnTomoReconstructedTomogram", "rlnTomoName", "rlnTomoReconstructedTomogramHalf1"),
+    "tomogram": ("rlnTomoReconstructedTomogramDenoised", "rlnTomoReconstructedTomogram"),
     "tilt-series": ("rlnTomoTiltSeriesName", "rlnMicrographMovieName"),
 }
+_HALVES = ("rlnTomoReconstructedTomogramHalf1",)
 
 
-def files_of(given: str, takes: Takes, root: Path) -> list[str]:
-    """Return the files that a STAR file lists, as it writes them; anything else stands for itself."""
+def files_of(given: str, takes: Takes, root: Path, *, halves: bool = False) -> list[str]:
+    """Return the files that a STAR file lists, as it writes them; anything else stands for itself.
+
+    ``halves``: the first halves of tomograms are wanted.
+    """
     if not given.lower().endswith(".star") or takes not in _COLUMNS:
         return [given]
     from pypcore.formats.star import read_star
@@ -23,11 +27,12 @@ def files_of(given: str, takes: Takes, root: Path) -> list[str]:
         blocks = read_star(root / given)
     except InputError as error:
         raise UsageError(str(error)) from error
-    for column in _COLUMNS[takes]:
+    columns = _HALVES if halves else _COLUMNS[takes]
+    for column in columns:
         for block in blocks.values():
             if files := block.columns.get(column):
                 return list(dict.fromkeys(files))
-    raise UsageError(f"{given}: no table has a column {' or '.join(_COLUMNS[takes])}, so it names no {takes}")
+    raise UsageError(f"{given}: no table has a column {' or '.join(columns)}, so it names no {takes}")
 
 
 def model_of(path: Path) -> Path:

@@ -33,8 +33,14 @@ if environment membrain "$python"; then
     touch "$folder/membrain/finished"
 fi
 
-python38=${PYTHON38:-$(command -v python3.8 || ls "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.8.*/bin/python 2>/dev/null | head -1 || true)}
-if [ -z "$python38" ] || ! "$python38" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 8))' 2>/dev/null; then
+python38=
+for candidate in ${PYTHON38:-} python3.8 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.8.*/bin/python; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 8))' 2>/dev/null; then
+        python38=$candidate
+        break
+    fi
+done
+if [ -z "$python38" ]; then
     say "no Python 3.8: cryoCARE is not installed, and its tests are skipped"
 elif environment cryocare "$python38"; then
     "$folder/cryocare/bin/pip" install -q "tensorflow==2.6.*" "keras==2.6.*" "protobuf<3.21" "tifffile==2019.7.26" \
