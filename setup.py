@@ -25,6 +25,11 @@ setup(
         *("pypcore.data", "pypcore.programs.cards"),  # no Python in them, but packages to setuptools, which warns else
     ],
     package_dir={"pypcore.kernels": "kernels", "pypcore.cli": "cli"},
-    package_data={"pypcore": ["py.typed"], "pypcore.data": ["*"], "pypcore.programs.cards": ["*.toml"], "pypcore.kernels.cpu": ["*.pyi"]},
+    package_data={
+        "pypcore": ["py.typed"],
+        "pypcore.data": ["*"],
+        "pypcore.programs.cards": ["*.toml"],
+        "pypcore.kernels.cpu": ["*.pyi"],
+    },
     ext_modules=cythonize(extensions, language_level=3),
 )

@@ -240,7 +240,7 @@ class Adapter:
                 f"{len(devices)}: '{os.environ.get('CUDA_VISIBLE_DEVICES', '')}'"
             )
         task = Task(self.card, self._with_weights(params, start), context, items, folder, start, devices)
-        if self.card.program.version:
+        if self.card.program.version or self.card.program.distribution:
             from pypcore.programs.version import known_version
 
             task.figures["program_version"] = known_version(self.card.program, start, context.log)

@@ -108,12 +108,12 @@ class Weights:
 class Program:
     """The program itself. ``executable`` is searched on PATH unless the site says how to start it.
 
-    ``version`` are the words that make it say its version, found by ``version_pattern``; ``known`` those this card was
-    written for. ``fatal`` are patterns in its output that mean failure whatever the exit code; ``fallback`` those
-    of a silent retreat to the CPU; ``gpu_probe`` is Python for the interpreter beside it that ends well where it would
-    find its GPU, for a program that says nothing. ``exits``: what exit codes mean. ``progress`` finds ``done`` and
-    ``total``, or ``percent``. ``longest_path``: a word handed to it has at most so many bytes.
-    ``needs_gpu_to_answer``: it can't even say its version without a GPU. ``tried``: how far this card is proven.
+    ``version`` are the words that make it say its version, found by ``version_pattern``; with ``distribution``, the
+    name of its Python package, it is read beside the interpreter instead. ``known`` are those that were tried.
+    ``fatal`` are patterns in its output that mean failure whatever the exit code; ``fallback`` those of a silent
+    retreat to the CPU; ``gpu_probe`` is Python for the interpreter beside it that ends well where it would find its
+    GPU, for a program that says nothing. ``exits``: what exit codes mean. ``progress`` finds ``done`` and ``total``, or
+    ``percent``. ``longest_path``: a word handed to it has at most so many bytes. ``tried``: how far this is proven.
     """
 
     name: str
@@ -123,13 +123,13 @@ class Program:
     licence: str = ""
     version: tuple[str, ...] = ("--version",)
     version_pattern: str = r"(\d+(?:\.\d+)+)"
+    distribution: str = ""
     known: tuple[str, ...] = ()
     fatal: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
     exits: Mapping[str, str] = field(default_factory=dict)
     progress: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    needs_gpu_to_answer: bool = False
     gpu_probe: str = ""
     longest_path: int = 0
     tried: str = ""

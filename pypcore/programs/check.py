@@ -70,9 +70,7 @@ def stand(cards: Sequence[Card], root: Path, *, fresh: bool = False, limit: int 
 
 
 def _version(program: Program, start: Start, fresh: bool, limit: int) -> tuple[str, bool | None, str, str]:
-    if not program.version:
-        return "", None, "", ""
-    if program.needs_gpu_to_answer and not list_gpus():
+    if not program.version and not program.distribution:
         return "", None, "", ""
     answer = ask_version(program, start, fresh=fresh, limit=limit)
     if answer.problem:

@@ -16,7 +16,7 @@ from pypcore.programs.card import Program
 from pypcore.programs.process import surroundings
 from pypcore.programs.start import Start
 
-LIMIT_S = 120  # tomodrgn imports all it has to say its version: 100 s on a busy machine
+LIMIT_S = 120  # some import all they have to say their version
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,19 @@ def known_version(program: Program, start: Start, log: logging.Logger) -> str:
 
 
 def _ask(program: Program, start: Start, executable: str, limit: int) -> Version:
-    if not program.version:
+    words = [executable, *program.version]
+    if program.distribution:
+        python = start.interpreter(program)
+        if python is None:
+            return Version(problem=f"no python beside {executable} to ask for its version")
+        words = [python, "-c", f"from importlib.metadata import version; print(version({program.distribution!r}))"]
+    elif not program.version:
         return Version(problem="it has no way to say its version")
     with tempfile.TemporaryDirectory() as folder:
         environment = start.clean(surroundings(os.environ, 1, [], Path(folder)))
         try:
             answer = subprocess.run(
-                start.command([executable, *program.version], [Path(folder)]),
+                start.command(words, [Path(folder)]),
                 cwd=folder,
                 env=environment | dict(program.environment),
                 stdin=subprocess.DEVNULL,
@@ -89,7 +95,7 @@ def _ask(program: Program, start: Start, executable: str, limit: int) -> Version
         except OSError as error:
             return Version(problem=f"could not be started: {error.strerror}")
     text = answer.stdout.decode(errors="replace")
-    found = re.search(program.version_pattern, text)
+    found = re.search(r"^(\d[\w.+]*)$" if program.distribution else program.version_pattern, text, re.MULTILINE)
     if found:
         return Version(found[1])
     last = text.strip().splitlines()

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from program_cases import CASES, Bench, absolute
+from program_cases import CASES, Bench, Case, absolute
 
 from pypcore.errors import PypcoreError, SetupError, UsageError
 from pypcore.options import prepare
@@ -98,6 +98,18 @@ def test_cryocare_is_told_in_its_settings_and_sees_them_all(bench: Bench, seen: 
     bench.do(case.operation, case.make(bench.folder), **absolute(case, bench.folder))
     assert bench.calls[-1]["settings"]["gpu_id"] == list(range(len(VISIBLE[seen])))
     assert {call["visible"] for call in bench.calls} == {",".join(VISIBLE[seen])}
+
+
+SEVERAL = [case for case in CASES if case.gpus == 0]
+
+
+@pytest.mark.parametrize("case", SEVERAL, ids=[case.operation for case in SEVERAL])
+def test_two_gpus_reach_the_program(bench: Bench, case: Case):
+    bench.gpus("2,5")
+    bench.do(case.operation, case.make(bench.folder), **absolute(case, bench.folder))
+    told = TABLE[case.operation]["2,5"]
+    assert any(told in " ".join(call["arguments"]) for call in bench.calls if told is not None)
+    assert {call["visible"] for call in bench.calls} == {"2,5"}
 
 
 # ---- resources of a job

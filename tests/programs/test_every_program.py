@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import psutil
 import pytest
 from program_cases import CASES, Bench, Case, absolute
 
 from pypcore.errors import PypcoreError
 from pypcore.programs.process import ProgramError
 from pypcore.programs.registry import shipped
+from pypcore.worker import ItemTimeout, _alarm
 
 cases = pytest.mark.parametrize("case", CASES, ids=[case.operation for case in CASES])
 
@@ -63,6 +65,16 @@ def test_each_way_to_fail_is_told(bench: Bench, case: Case, mode: str):
     assert "\n" not in message
     products = [path for path in (bench.folder / "job").rglob("*") if path.is_file()]
     assert products == []
+
+
+@cases
+def test_what_hangs_is_ended_with_its_children(bench: Bench, case: Case):
+    if case.gpus < 0:
+        bench.gpus("")
+    bench.mode("hang")
+    with pytest.raises(ItemTimeout), _alarm(1):
+        do(bench, case)
+    assert not [child for child in psutil.Process().children(recursive=True) if "sleep" in child.name()]
 
 
 @pytest.mark.parametrize("case", [one for one in CASES if one.cpu], ids=[one.operation for one in CASES if one.cpu])

@@ -33,7 +33,7 @@ def test_every_program_has_a_line(bench: Bench):
     assert version["topaz"] == ("0.3.20", True)
     assert version["motioncor3"] == ("1.2.1", True)
     assert version["ctffind"] == ("4.1.14", True)
-    assert version["pytom-match-pick"] == ("", None)  # can't even say its version without a GPU
+    assert version["pytom-match-pick"] == ("0.14.0", True)  # which not even says its help without a GPU
 
 
 def test_what_is_absent_says_what_to_do(bench: Bench):

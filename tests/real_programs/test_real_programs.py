@@ -127,13 +127,13 @@ def test_cryocare_is_trained_on_halves_and_membrain_segments_what_it_denoised(fo
     run("cryocare-train", halves[:1], "train", device="cpu", patch=16, cubes=40, normalization_cubes=4, epochs=1,
         steps_per_epoch=5, batch_size=4, depth=2, features=4, merge_threads=2)  # fmt: skip
     run("cryocare", halves[:1], "denoised", device="cpu", model="train")
-    assert read_mrc(folder / "denoised/tomograms/t_half1.mrc")[0].shape == (48, 64, 64)
+    assert read_mrc(folder / "denoised/tomograms/t.mrc")[0].shape == (48, 64, 64)
     weights = folder / "random.ckpt"
     script = Path(__file__).with_name("random_checkpoint.py")
     subprocess.run([REAL / "membrain/bin/python", script, weights], check=True, capture_output=True)
-    run("membrain-seg", ["denoised/tomograms/t_half1.mrc"], "membranes", device="cpu", weights=str(weights), window=64,
+    run("membrain-seg", ["denoised/tomograms/t.mrc"], "membranes", device="cpu", weights=str(weights), window=64,
         augmentation=False, probabilities=True)  # fmt: skip
-    labels, _ = read_mrc(folder / "membranes/segmentations/t_half1.mrc")
+    labels, _ = read_mrc(folder / "membranes/segmentations/t.mrc")
     assert labels.shape == (48, 64, 64)
     assert set(np.unique(labels)) <= {0, 1}
 

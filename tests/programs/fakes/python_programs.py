@@ -410,6 +410,10 @@ def pytom_extract(arguments: list[str]) -> None:
 def python(arguments: list[str]) -> None:
     """A python that runs the scripts of cet_pick and spr_pick."""
     script, rest = Path(arguments[0]).name, arguments[1:]
+    if arguments[0] == "-c" and "importlib.metadata" in arguments[1]:
+        versions = {"membrain-seg": "0.0.10", "cryoCARE": "0.3.0", "pytom-match-pick": "0.14.0", "tomodrgn": "1.0.1"}
+        print(versions[arguments[1].split("'")[1]])
+        return
     if arguments[0] == "-c":
         sys.exit(0 if fake.MODE != "fallback" else 1)
     fake.begin(script, rest, "torch.cuda is not available")
