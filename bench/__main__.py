@@ -10,10 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import cases, coldstart, machine, motioncorr, pool
+from bench import cases, coldstart, machine, motioncorr, pool, slurm
 
 RESULTS = Path(__file__).parent / "results"
-CASES = (*cases.MOVIES, "real", "pool", "coldstart")
+CASES = (*cases.MOVIES, "real", "pool", "coldstart", "slurm")
 
 
 def main() -> int:
@@ -46,6 +46,13 @@ def main() -> int:
         cold = coldstart.measure(asked.data)
         coldstart.report(cold, out)
         results["coldstart"] = dataclasses.asdict(cold)
+
+    if "slurm" in asked.only and slurm.installed():
+        cost = slurm.measure(asked.data, progress, quick=asked.quick)
+        slurm.report(cost, out)
+        results["slurm"] = dataclasses.asdict(cost)
+    elif "slurm" in asked.only:
+        out.print("slurm: not on this machine (Debian: slurm-wlm, munge)")
 
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / time.strftime("%Y%m%d-%H%M%S.json", time.gmtime())

@@ -7,7 +7,7 @@
         plan.json             bundles and concurrency
         records/ATTEMPT.jsonl what came of each item
         logs/ATTEMPT.log      what each worker said
-        runs/NNNN.json        each run: who drives it, where, how it ended
+        runs/NNNN.json        each run: who drives it, where, how it ended; NNNN-*.id: what it has on SLURM
         cancel                exists while somebody wants the job to stop
         everything else       products
 
@@ -179,7 +179,7 @@ class Job:
 
     def read_run(self, number: int) -> "Run":
         """Read the description of a run."""
-        return Run(**json.loads(self.run_file(number).read_text()))
+        return self._with_ids(Run(**json.loads(self.run_file(number).read_text())))
 
     def write_run(self, run: "Run") -> None:
         """Rewrite the description of a run."""
@@ -202,8 +202,32 @@ class Job:
             ):  # killed while it was being created: its number is taken all the same
                 return Run(number=int(file.stem), pid=-1, host="", born=0.0, ended=time.time(), outcome="lost")
             run.seen = file.stat().st_mtime
-            return run
+            return self._with_ids(run)
         return None
+
+    def id_file(self, number: int, what: str) -> Path:
+        """Where SLURM's id of a script of run ``number`` is kept, as ``sbatch --parsable`` prints it.
+
+        A file each, written once by whoever submitted it: jobs of a run begin, and change the run's own file, while
+        others of it are still being submitted.
+        """
+        return self.runs / f"{number:04d}-{what}.id"
+
+    def _with_ids(self, run: "Run") -> "Run":
+        """Fill in the ids of what was submitted."""
+        if run.slurm is None:
+            return run
+        for what, entry, key in (
+            ("launch", run.slurm, "launch"),
+            *((f"split-{one['first']}", one, "id") for one in run.slurm["arrays"]),
+            ("merge", run.slurm, "merge"),
+        ):
+            if entry[key] is None:
+                with contextlib.suppress(FileNotFoundError):
+                    id_, _, cluster = self.id_file(run.number, what).read_text().strip().partition(";")
+                    entry[key] = int(id_)
+                    run.slurm["cluster"] = run.slurm["cluster"] or cluster or None
+        return run
 
     def read_plan(self) -> dict[str, Any]:
         """Read the plan as plain values."""

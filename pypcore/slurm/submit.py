@@ -64,13 +64,11 @@ def submit(job: Job, request: Request, order: Order, client: Client, argv: Seque
     try:
         if launched:
             plan_and_submit(job, run, request, launched, cluster, client)
-        else:
+        else:  # from here on the run's file is that job's to write
             batch = launch_batch(job, request, submission, run.number)
             submission.launch = _send(job, run, "launch", batch, client, submission)
-            submission.save(job, run)
+            run.slurm = submission.to_dict()
     except BaseException as error:
-        for id_ in Submission.of(run).ids():
-            client.scancel([id_])
         run.outcome, run.message, run.ended = "error", str(error), run.started
         job.write_run(run)
         raise
@@ -115,16 +113,20 @@ def plan_and_submit(job: Job, run: Run, request: Request, launched: Launched, cl
     write_elements(job, run.number, (items for group in groups for items in group.elements))
     at_once = tasks_at_once(launched, groups)
     submission.arrays = arrays_of(groups, cluster.limits.max_array_size, at_once)
+    submission.save(job, run)  # before anything is sent: an element may begin, and Merge end, before sbatch returns
     lanes = lanes_of(submission.arrays, at_once)
-    for number, array in enumerate(submission.arrays):
-        # The limit of tasks at once is shared out to so many arrays; each further one begins when one has ended.
-        after = f"afterany:{submission.arrays[number - lanes].id}" if number >= lanes else ""
-        batch = split_batch(job, request, submission, run.number, array, after)
-        array.id = _send(job, run, f"split-{array.first}", batch, client, submission)
-        submission.save(job, run)
-    batch = merge_batch(job, request, submission, run.number)
-    submission.merge = _send(job, run, "merge", batch, client, submission)
-    submission.save(job, run)
+    try:
+        for number, array in enumerate(submission.arrays):
+            # The limit of tasks at once is shared out to so many arrays; each further one begins when one has ended.
+            after = f"afterany:{submission.arrays[number - lanes].id}" if number >= lanes else ""
+            batch = split_batch(job, request, submission, run.number, array, after)
+            array.id = _send(job, run, f"split-{array.first}", batch, client, submission)
+        batch = merge_batch(job, request, submission, run.number)
+        submission.merge = _send(job, run, "merge", batch, client, submission)
+    except BaseException:
+        client.scancel(id_ for id_ in submission.ids() if id_ != submission.launch)
+        raise
+    run.slurm = submission.to_dict()
 
 
 def refuse_impossible(resources: Resources, order: Order, cluster: Cluster, *, elements: int) -> None:
@@ -258,5 +260,10 @@ def _send(job: Job, run: Run, what: str, batch: Batch, client: Client, submissio
     if not submission.force:
         client.sbatch(script, test_only=True)  # the site's own limits, which no look at the nodes tells
     sent = client.submit(script, batch.name)
+    try:
+        write_text(job.id_file(run.number, what), f"{sent.job_id};{sent.cluster or ''}\n")
+    except BaseException:  # nobody would know of it
+        client.scancel([sent.job_id])
+        raise
     submission.cluster = sent.cluster
     return sent.job_id

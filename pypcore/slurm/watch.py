@@ -7,6 +7,7 @@ An element that has ended without a record of its items may only be late: shared
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pypcore.job import Job, Run
 from pypcore.products import write_text
 from pypcore.records import Record, Recorder, end_record
 from pypcore.slurm.client import Client
-from pypcore.slurm.states import Element, cause_of, combine, explain, find, parse_sacct, parse_squeue
+from pypcore.slurm.states import Element, Key, cause_of, combine, explain, find, parse_sacct, parse_squeue
 from pypcore.slurm.submission import Submission, read_elements
 from pypcore.status import Status, fold_status
 
@@ -95,7 +96,7 @@ def look(job: Job, run: Run, client: Client) -> Sight:
     try:
         ids = submission.ids()
         known = parse_squeue(client.squeue(ids)) if ids else {}
-        if any(find(known, id_, None) is None for id_ in ids):
+        if _asks_accounting(submission, known):
             accounts = client.sacct(ids)
             known = combine(known, parse_sacct(accounts) if accounts is not None else {})
     except PypcoreError as error:
@@ -114,6 +115,13 @@ def look(job: Job, run: Run, client: Client) -> Sight:
     sight.ended = {n: seen.get(n, now) for n, one in sight.split.items() if one.state == "ended"}
     _remember(job, run, sight)
     return sight
+
+
+def _asks_accounting(submission: Submission, known: Mapping[Key, Element]) -> bool:
+    """Say whether the queue leaves something open: what left it, or why an element failed (only there is a code)."""
+    keys: list[Key] = [(id_, None) for id_ in (submission.launch, submission.merge) if id_ is not None]
+    keys += [(one.id, index) for one in submission.arrays if one.id is not None for index in range(one.count)]
+    return any(key not in known or known[key].said == "FAILED" for key in keys)
 
 
 def read_submitted(job: Job, run: Run, *, glance: bool = False) -> Status:

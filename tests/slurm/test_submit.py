@@ -40,7 +40,7 @@ def test_more_elements_than_an_array_may_have_and_the_limit_holds_over_all_array
     job = SlurmJob(folder, make_cluster(MaxArraySize=21))
     job.make_items(53)
     job.submit("--total-threads=8", "--seconds=0.1")
-    assert [array.spec for array in job.submission.arrays] == ["0-20%8", "0-20%8", "0-10%8"]
+    assert [array.spec for array in job.submission.arrays] == ["0-17%3", "0-17%3", "0-16%2"]
     job.wait_for_end(150)
     job.assert_whole()
     assert job.at_once() <= 8
