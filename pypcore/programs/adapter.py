@@ -7,14 +7,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pypcore.devices import gpu_numbers, visible_gpus
 from pypcore.errors import InputError, SetupError, UsageError
 from pypcore.items import Item, find_files
-from pypcore.operation import Context, Done, Figure, Result
+from pypcore.operation import Context, Done, Result
 from pypcore.programs.card import SUFFIXES, WORD, Card, Output
 from pypcore.programs.devices import spell_devices
 from pypcore.programs.extra import read_extra
@@ -22,48 +21,8 @@ from pypcore.programs.outputs import BadOutput, find_output, wanted
 from pypcore.programs.parameters import write_option
 from pypcore.programs.process import Ended, Listening, ProgramError, run, surroundings
 from pypcore.programs.start import IN_PROJECT, Start, find_start
-
-_OUT_OF_MEMORY = (
-    r"CUDA out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|OutOfMemoryError: CUDA|ResourceExhausted"
-)
-_HOST_MEMORY = r"std::bad_alloc|^MemoryError|Cannot allocate memory|oom-kill|DefaultCPUAllocator: can't allocate"
-_TRACEBACK = r"^Traceback \(most recent call last\)|Segmentation fault|core dumped"
-
-
-@dataclass
-class Task:
-    """One call of a program for one item, or for a data set: where it works, with what.
-
-    ``folder`` is private to it, has a short name and is gone afterwards; ``inputs`` are the items' names in it.
-    """
-
-    card: Card
-    params: Any
-    context: Context
-    items: Sequence[Item]
-    folder: Path
-    start: Start
-    devices: list[str]
-    inputs: list[str] = field(default_factory=list)
-    figures: dict[str, Figure] = field(default_factory=dict)
-    words: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def item(self) -> Item:
-        """Return the item, where there is one."""
-        return self.items[0]
-
-    def linked(self, path: Path, name: str) -> str:
-        """Show a file in the task's folder under a short name; return the name."""
-        shown = self.folder / name
-        shown.parent.mkdir(parents=True, exist_ok=True)
-        if not shown.is_symlink():
-            shown.symlink_to(path)
-        return name
-
-    def shown(self, path: Path | None, stem: str) -> str | None:
-        """Show a file that an option names, under ``stem`` and its own suffix."""
-        return None if path is None else self.linked(path, stem + path.suffix.lower())
+from pypcore.programs.task import Task
+from pypcore.programs.verdict import ALWAYS_FATAL, refuse_failure
 
 
 class Adapter:
@@ -319,7 +278,7 @@ class Adapter:
         context.log.info("%s: $ %s", task.items[0].name if len(task.items) == 1 else "data set", " ".join(words))
         environment = task.start.clean(surroundings(os.environ, context.threads, task.devices, task.folder))
         listening = Listening(
-            fatal=(*program.fatal, _OUT_OF_MEMORY, _HOST_MEMORY, _TRACEBACK),
+            fatal=(*program.fatal, *ALWAYS_FATAL),
             fallback=program.fallback,
             progress=program.progress,
             tell=context.progress,
@@ -344,30 +303,10 @@ class Adapter:
 
     def judge(self, task: Task, ended: Ended) -> None:
         """Raise ProgramError, or MemoryError, for an end that is no success."""
-        import re
-        import signal
-
-        program = self.card.program
-        said = ended.last_words if ended.fatal.startswith("Traceback") else ended.fatal or ended.last_words
-        tail = f": {said}" if said else ""
-        text = " ".join([*ended.lines, ended.fatal])
-        if re.search(_OUT_OF_MEMORY, text):
-            raise ProgramError(
-                f"{program.name} ran out of GPU memory{tail}; use a larger GPU, or smaller pieces or batches"
-            )
-        if re.search(_HOST_MEMORY, text) or ended.code in (-signal.SIGKILL, 137):
-            raise MemoryError(f"{program.name}{tail or ' was killed for want of memory'}")
-        if ended.code < 0 or 128 < ended.code < 160:
-            number = -ended.code if ended.code < 0 else ended.code - 128
-            raise ProgramError(f"{program.name} was killed by {signal.Signals(number).name}{tail}")
-        if ended.code:
-            meaning = program.exits.get(str(ended.code), "")
-            raise ProgramError(f"{program.name} exited with {ended.code}{f' ({meaning})' if meaning else ''}{tail}")
-        if ended.fatal:
-            raise ProgramError(f"{program.name} exited with 0, but said: {said}")
+        refuse_failure(self.card.program, ended)
         if ended.fallback and task.devices and not getattr(task.params, "allow_cpu_fallback", False):
             raise ProgramError(
-                f"{program.name} was given a GPU and went on without it: {ended.fallback}; "
+                f"{self.card.program.name} was given a GPU and went on without it: {ended.fallback}; "
                 "mend its installation, or give --allow-cpu-fallback"
             )
 
