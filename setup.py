@@ -44,9 +44,14 @@ setup(
         *(p for p in packages_under("pypcore", "pypcore") if p.split(".")[1:2] not in (["kernels"], ["cli"])),
         *packages_under("kernels", "pypcore.kernels"),
         *packages_under("cli", "pypcore.cli"),
-        "pypcore.data",  # no Python in it, but a package to setuptools, which warns when it is not named
+        *("pypcore.data", "pypcore.programs.cards"),  # no Python in them, but packages to setuptools, which warns else
     ],
     package_dir={"pypcore.kernels": "kernels", "pypcore.cli": "cli"},
-    package_data={"pypcore": ["py.typed"], "pypcore.data": ["*"], "pypcore.kernels.cpu": ["*.pyi"]},
+    package_data={
+        "pypcore": ["py.typed"],
+        "pypcore.data": ["*"],
+        "pypcore.programs.cards": ["*.toml"],
+        "pypcore.kernels.cpu": ["*.pyi"],
+    },
     ext_modules=cythonize(extensions, language_level=3),
 )

@@ -173,14 +173,26 @@ def accumulates(operation: Operation) -> TypeGuard[Accumulating]:
 
 @cache
 def operation_names() -> tuple[str, ...]:
-    """List the operations that are installed."""
-    return tuple(sorted(entry.name for entry in entry_points(group="pypcore.operations")))
+    """List the operations that are installed, those of other people's programs among them."""
+    from pypcore.programs.registry import shipped  # late: reading the cards takes a while, and not everybody asks
+
+    return tuple(sorted({*(entry.name for entry in entry_points(group="pypcore.operations")), *shipped()}))
+
+
+def get_operation(name: str) -> Operation:
+    """Return the operation called ``name``, or that of a card (``my.toml``); UsageError with the nearest name else."""
+    from pypcore.programs.registry import find_program  # late, as above
+
+    found = _installed(name) or find_program(name)
+    if found is None:
+        raise UsageError(f"no operation is called '{name}'{did_you_mean(name, operation_names())}")
+    operation: Operation = found
+    return operation
 
 
 @cache
-def get_operation(name: str) -> Operation:
-    """Return the operation called ``name``; raise UsageError with the nearest name otherwise."""
+def _installed(name: str) -> Operation | None:
     for entry in entry_points(group="pypcore.operations", name=name):
         operation: Operation = entry.load()()
         return operation
-    raise UsageError(f"no operation is called '{name}'{did_you_mean(name, operation_names())}")
+    return None

@@ -130,6 +130,8 @@ class Worker:
             outcome, message = records.FAILED, _one_line(error)
         except MemoryError as error:
             outcome, message = records.MEMORY, f"out of memory: {_one_line(error)}"
+        except PypcoreError as error:  # not the item's fault: a program that failed, a machine that lacks something
+            outcome, message = records.ERROR, _one_line(error)
         except OSError as error:
             if error.errno in DISK_FULL:
                 raise
