@@ -1,5 +1,6 @@
 """What a movie takes is known beforehand: the plan against a process that is measured."""
 
+import os
 import subprocess
 import sys
 
@@ -40,7 +41,9 @@ print(plans[0].needed / 2**20, resource.getrusage(resource.RUSAGE_SELF).ru_maxrs
 )
 def test_the_estimate_is_near_what_is_measured(shape, threads, images):
     command = [sys.executable, "-c", MEASURED, *map(str, shape), str(threads), images]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    # With huge pages what is resident depends on how busy the kernel is.
+    environment = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     planned, measured = map(float, said.split())
     assert planned == pytest.approx(measured, rel=0.15)
 
