@@ -15,8 +15,9 @@ from pypcore.motion.field import MotionField
 from pypcore.motion.figures import figures, travel
 from pypcore.motion.frames import Frames, FrameSource
 from pypcore.motion.magnification import Stretched
-from pypcore.motion.memory import plan_memory
+from pypcore.motion.memory import Work, plan_memory
 from pypcore.motion.parallel import Threads
+from pypcore.motion.patches import choose_patches
 from pypcore.motion.settings import MotionSettings
 from pypcore.motion.small import decimation, shrink
 from pypcore.motion.spectrum import group_factors, power_spectrum
@@ -92,8 +93,20 @@ def correct_movie(
     combine = Combine(grid, settings.pixel_size)
     plain = _Weighting(_plain_weights(used, combine.k, settings), settings)
     blurred = settings.dose_weighting and settings.weights == "blur-aware"
-    sums = plain.factors.shape[1] + _BLUR_TERMS * (1 + settings.even_odd) * blurred
-    plan = plan_memory((len(used), *shape), movie.dtype, step, settings.group, sums, threads, memory)
+    halves = 1 + settings.even_odd
+    sums = min(plain.factors.shape[1] + _BLUR_TERMS * halves * blurred, len(used) * halves)
+    work = Work(
+        shape=(len(used), *shape),
+        dtype=movie.dtype,
+        step=step,
+        group=settings.group,
+        numbers=choose_patches(*shape, settings.pixel_size) if settings.patches is None else settings.patches,
+        sums=sums,
+        images=len(plain.curves),
+        threads=threads,
+        again=settings.power_spectrum,
+    )
+    plan = plan_memory(work, memory)
     if plan.needed > memory:
         log.warning("%s: needs about %.1f GB of memory, %.1f are allowed", movie.path, plan.needed / 1e9, memory / 1e9)
     # One BLAS thread: ours are busy already, and sums must not depend on how many there are.
@@ -109,7 +122,7 @@ def correct_movie(
             weighting = _Weighting(blur_aware_weights(at, combine.k, settings.voltage, *blur), settings)
         stretched = settings.magnification
         warp = Warp(found.field if stretched is None else Stretched(found.field, *stretched))
-        images = _combined(warp, frames, weighting, plan.sums, combine, workers)
+        images = _combined(warp, frames, weighting, plan.sums, combine, workers, keep=settings.power_spectrum)
         tell(0.9)
         spectrum = pixel = None
         if settings.power_spectrum:
@@ -183,15 +196,25 @@ class _Weighting:
 
 
 def _combined(
-    warp: Warp, frames: Frames, weighting: _Weighting, at_once: int, combine: Combine, threads: Threads
+    warp: Warp,
+    frames: Frames,
+    weighting: _Weighting,
+    at_once: int,
+    combine: Combine,
+    threads: Threads,
+    *,
+    keep: bool,
 ) -> dict[str, Image]:
-    """Make all images, ``at_once`` sums in one pass over the frames."""
+    """Make all images, ``at_once`` sums in one pass over the frames; unless ``keep``, these are let go then."""
     spectra = {name: combine.empty() for name in weighting.curves}
     for low in range(0, weighting.factors.shape[1], at_once):
         sums = warp.add(frames, weighting.factors[:, low : low + at_once], threads)
+        if not keep and low + at_once >= weighting.factors.shape[1]:
+            frames.release()
         for r, spectrum in enumerate(threads.map(combine.spectrum, sums), low):
             for name, parts in weighting.curves.items():
                 for number, curve in parts:
                     if number == r:
                         combine.add(spectrum, curve, spectra[name])
+        del sums, spectrum  # before the next are made
     return dict(zip(spectra, threads.map(combine.image, spectra.values()), strict=True))

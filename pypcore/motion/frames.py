@@ -117,6 +117,11 @@ class Frames:
         for span in self._spans():
             yield list(zip(span, self._threads.map(self._repair, span), strict=True))
 
+    def release(self) -> None:
+        """Let the raw frames go: no pass over them comes any more."""
+        self._kept = None
+        self._ahead = 0
+
     def _spans(self) -> list[range]:
         size = self.count if self._kept is not None else self._ahead
         return [range(low, min(low + size, self.count)) for low in range(0, self.count, size)]

@@ -65,6 +65,12 @@ def choose_patches(height: int, width: int, pixel_size: float) -> tuple[int, int
     return x, y
 
 
+def boxes(extent: tuple[int, int], numbers: tuple[int, int]) -> int:
+    """Return how many small pixels all boxes hold together; arguments as for ``Patches``."""
+    y, x = _axis(extent[0], numbers[1]), _axis(extent[1], numbers[0])
+    return len(y.starts) * y.size * len(x.starts) * x.size
+
+
 class Patches:
     """Overlapping windows on a small movie; ``numbers`` (x, y) from edge to edge, (0, 0) for one over all."""
 
