@@ -148,7 +148,7 @@ def _policy(table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
     values = {**table, **{key: given[key] for key in POLICY_OPTIONS if key in given}}
     for key in ("item_timeout", "checkpoint"):
         if isinstance(values.get(key), str):
-            values[key] = parse_walltime(values[key])
+            values[key] = 0 if values[key].strip() == "0" else parse_walltime(values[key])
     return Policy(**values)
 
 

@@ -1,6 +1,7 @@
 """From the sums to a map: symmetry, division by the weights, back to real space, gridding correction.
 
-A map is that of the density along lines: its projections (sums over voxels) are the images. Its mean is 0.
+A map is that of the density along lines: its projections (sums over voxels) are the images, but for
+their means: frequency 0 is left out.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from pypcore import kernels
+from pypcore.reconstruct.centroids import centroid_error
 from pypcore.reconstruct.symmetry import point_group
 
 Sums = NDArray[np.float32]  # [z, y, x, 4]: real, imaginary, weight, nothing
@@ -26,12 +28,13 @@ class Finish:
 
     ``symmetry``: see ``symmetry.point_group``. ``iterations`` of the gridding weights (Pipe and Menon 1999; RELION
     does 10, and 0 is as good where there is noise). ``snr`` [box // 2 + 1]: the signal-to-noise ratio by shell, for a
-    map that is weighted by it (Wiener); None for an unregularised one.
+    map that is weighted by it (Wiener); None for an unregularised one. ``centred``: see ``centroids``.
     """
 
     symmetry: str = "C1"
     iterations: int = 0
     snr: NDArray[np.floating] | None = None
+    centred: bool = True
 
 
 def make_map(sums: Sums, box: int, padding: int, finish: Finish | None = None, *, threads: int = 1) -> Map:
@@ -55,7 +58,12 @@ def make_map(sums: Sums, box: int, padding: int, finish: Finish | None = None, *
             weight = weight + (mean / np.maximum(np.asarray(finish.snr), 1e-3)).astype(np.float32)[shell]
         weight = np.maximum(weight, least.astype(np.float32)[shell])
         spectrum = np.divide(spectrum, weight, out=np.zeros_like(spectrum), where=weight > 0)
-    return _to_real(spectrum, box, padding, threads)
+    volume = _to_real(spectrum, box, padding, threads)
+    if finish.centred:
+        where, error = centroid_error(volume, sums, padding)
+        spectrum[where] -= error
+        volume = _to_real(spectrum, box, padding, threads)
+    return volume
 
 
 def fold(sums: Sums) -> None:

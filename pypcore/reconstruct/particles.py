@@ -97,8 +97,9 @@ class Optics:
 class Ewald:
     """Curvature of the Ewald sphere: each image goes to both of its sheets.
 
-    The curve bends by lambda k²/2 along the direction of view. ``sign`` +1 or -1 says to which side; it can't be told
-    from the files, and the wrong one makes the map worse, not better. ``diameter`` of the particle, Å, tells from
+    The curve bends by lambda k²/2 along the direction of view. ``sign`` +1: an atom higher up in the
+    map's z_image is seen at more defocus; -1: at less. It can't be told from the files, and the wrong one makes the
+    map worse, not better. ``diameter`` of the particle, Å, tells from
     which resolution on the two sheets hold different things.
     """
 

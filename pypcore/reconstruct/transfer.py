@@ -2,8 +2,8 @@
 
 The aberrations are RELION's (Zivanov et al. 2020, IUCrJ 7, 253): phases are sums of Zernike polynomials in k, 1/Å,
 numbered within the even and within the odd ones; the columns of an optics table in that order. An image is
-exp(i odd) CTF F, with the even phase subtracted from the CTF's; a beam tilt beta adds 2 pi Cs lambda² k² (k.beta) to
-the odd phase.
+exp(i odd) CTF F, with the even phase subtracted from the CTF's; a beam tilt beta takes 2 pi Cs lambda² k² (k.beta)
+off the odd phase.
 """
 
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ def transfer_of(
         rows[own] = _ctf_rows(rows[own], ctf and ctf[own], each, true)
         if ewald is not None:
             wavelength = electron_wavelength(each.voltage)
-            matrices[own, :, 2] = back[:, :, 2] * (0.5 * ewald.sign * wavelength)
+            matrices[own, :, 2] = back[:, :, 2] * (-0.5 * ewald.sign * wavelength)
             rows[own, column.OVERLAP] = pi * wavelength * ewald.diameter
         if ctf is not None and (table := _aberrations(each, n, true)) is not None:
             table_of[own] = len(tables)
@@ -126,7 +126,7 @@ def _aberrations(optics: Optics, n: int, true: NDArray[np.float64]) -> NDArray[n
         odd += coefficient * zernike(*odd_order(number), x, y)
     tilt_x, tilt_y = (angle * 1e-3 for angle in optics.beam_tilt)
     wavelength = electron_wavelength(optics.voltage)
-    odd += 2 * pi * optics.cs * 1e7 * wavelength**2 * (x * x + y * y) * (x * tilt_x + y * tilt_y)
+    odd -= 2 * pi * optics.cs * 1e7 * wavelength**2 * (x * x + y * y) * (x * tilt_x + y * tilt_y)
     return (np.stack([even, odd], -1) / (2 * pi)).astype(np.float32)
 
 

@@ -248,9 +248,9 @@ def _image(
         (-1.0) ** (np.arange(box)[:, None] + np.arange(box // 2 + 1))
     )
     if microscope is None or not microscope.curved:
-        spectrum = np.asarray(_projection(flat, molecule.weights, box) * envelope)
+        spectrum: NDArray[np.complex128] = _projection(flat, molecule.weights, box) * envelope
         if microscope is not None:
-            spectrum = spectrum * np.sin(_phase(microscope, particles, number, x, y, 0.0))
+            spectrum *= np.sin(_phase(microscope, particles, number, x, y, 0.0))
     else:
         spectrum = np.zeros((box, box // 2 + 1), np.complex128)
         layer = np.rint(points[:, 2] / 4).astype(int)
@@ -259,9 +259,9 @@ def _image(
             phase = _phase(microscope, particles, number, x, y, microscope.curved * points[own, 2].mean())
             spectrum += _projection(flat[own], molecule.weights[own], box) * envelope * np.sin(phase)
     if microscope is not None:
-        spectrum = spectrum * np.exp(-particles.b_factor[number] / 4 * (x * x + y * y))
+        spectrum *= np.exp(-particles.b_factor[number] / 4 * (x * x + y * y))
         if microscope.odd is not None:
-            spectrum = spectrum * np.exp(1j * microscope.odd(x, y))
+            spectrum *= np.exp(1j * microscope.odd(x, y))
     return spectrum * np.exp(2j * np.pi * (kx * particles.shift_x[number] + ky * particles.shift_y[number]))
 
 
@@ -289,8 +289,7 @@ def _projection(points: Array, weights: Array, box: int) -> NDArray[np.complex12
     """The transform [y, x] of points (x, y) in pixels from the origin."""
     grid, kernel = _spread(points[:, ::-1], weights, box)
     spectrum = np.take(scipy.fft.rfft2(grid), _inner(box), 0)[:, : box // 2 + 1]
-    result: NDArray[np.complex128] = spectrum / (kernel[:, None] * kernel[: box // 2 + 1])
-    return result
+    return np.asarray(spectrum / (kernel[:, None] * kernel[: box // 2 + 1]), np.complex128)
 
 
 def _inner(box: int) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from pypcore.simulate import particles as simulated
 pytestmark = pytest.mark.slurm
 
 BOX, PIXEL, MICROGRAPHS, EACH = 32, 5.0, 12, 10
-FLAGS = ["--bundle-size=4", "--memory=1", "--checkpoint=1"]
+FLAGS = ["--bundle-size=4", "--memory=1", "--checkpoint=0:01"]
 PRODUCTS = ("half1.mrc", "half2.mrc", "map.mrc", "mask.mrc", "fsc.csv", "views.csv", "reconstruction.png")
 
 

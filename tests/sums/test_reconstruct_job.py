@@ -156,7 +156,7 @@ def test_killed_at_random_and_resumed_the_same_bits(
     seed: int, command: Any, folder: Path, undisturbed: dict[str, bytes]
 ) -> None:
     rng = random.Random(seed)
-    flags = ["--bundle-size=5", "--memory=1", "--checkpoint=1"]
+    flags = ["--bundle-size=5", "--memory=1", "--checkpoint=0:01"]
     for turn in range(4):
         begun = (folder / "job/job.toml").exists()
         cli = (
@@ -376,3 +376,14 @@ def test_bad_stacks_cost_only_themselves(reconstruct: Run, resume: Run, folder: 
     assert reconstruct(job="clean").exit_code == 0
     assert resume().exit_code == 0
     assert contents(folder / "job")["half1.mrc"] == contents(folder / "clean")["half1.mrc"]
+
+
+def test_checkpoints_are_given_as_times(folder: Path) -> None:
+    from pypcore.options import prepare
+
+    def seconds(given: str | None) -> int:
+        return prepare("reconstruct", ["particles.star"], "job", {"checkpoint": given}).request.policy.checkpoint
+
+    assert [seconds(given) for given in (None, "0", "0:30", "5")] == [600, 0, 30, 300]
+    with pytest.raises(UsageError, match="is not a time"):
+        seconds("soon")
