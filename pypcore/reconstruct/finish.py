@@ -57,7 +57,8 @@ def make_map(sums: Sums, box: int, padding: int, finish: Finish | None = None, *
         if finish.snr is not None:
             weight = weight + (mean / np.maximum(np.asarray(finish.snr), 1e-3)).astype(np.float32)[shell]
         weight = np.maximum(weight, least.astype(np.float32)[shell])
-        spectrum = np.divide(spectrum, weight, out=np.zeros_like(spectrum), where=weight > 0)
+        np.divide(spectrum, weight, out=spectrum, where=weight > 0)  # where there is no weight there is no value
+    del weight, shell
     volume = _to_real(spectrum, box, padding, threads)
     if finish.centred:
         where, error = centroid_error(volume, sums, padding)
@@ -88,12 +89,11 @@ def symmetrise(sums: Sums, rotations: NDArray[np.float64], threads: int = 1) -> 
 def _unwrapped(sums: Sums, side: int) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
     """Value and weight in the order of an FFT [side, side, side // 2 + 1]; 0 beyond the Nyquist radius."""
     middle, radius = sums.shape[0] // 2, side // 2
-    k = np.fft.fftfreq(side, 1 / side).astype(int)
+    k = np.fft.fftfreq(side, 1 / side).astype(np.int32)
     rows = k + middle
-    picked = sums[rows[:, None], rows[None, :], : radius + 1]
-    value = np.ascontiguousarray(picked[..., :2]).view(np.complex64)[..., 0]
-    weight = np.ascontiguousarray(picked[..., 2])
-    outside = k[:, None, None] ** 2 + k[None, :, None] ** 2 + np.arange(radius + 1) ** 2 > radius**2
+    value = np.ascontiguousarray(sums[rows[:, None], rows[None, :], : radius + 1, :2]).view(np.complex64)[..., 0]
+    weight = np.ascontiguousarray(sums[rows[:, None], rows[None, :], : radius + 1, 2])
+    outside = k[:, None, None] ** 2 + k[None, :, None] ** 2 + np.arange(radius + 1, dtype=np.int32) ** 2 > radius**2
     value[outside] = 0
     weight[outside] = 0
     return value, weight
@@ -101,16 +101,20 @@ def _unwrapped(sums: Sums, side: int) -> tuple[NDArray[np.complex64], NDArray[np
 
 def _shells(side: int, padding: int) -> NDArray[np.int32]:
     """The shell of each cell: its radius in Fourier pixels of the map, rounded; at most the Nyquist shell."""
-    k2 = np.fft.fftfreq(side, 1 / side) ** 2
-    radius = np.sqrt(k2[:, None, None] + k2[None, :, None] + np.arange(side // 2 + 1) ** 2) / padding
+    k2 = (np.fft.fftfreq(side, 1 / side) ** 2).astype(np.float32)
+    radius = np.sqrt(
+        k2[:, None, None] + k2[None, :, None] + np.arange(side // 2 + 1, dtype=np.float32) ** 2
+    ) / np.float32(padding)
     return np.minimum(np.rint(radius), side // padding // 2).astype(np.int32)
 
 
 def _shell_means(weight: NDArray[np.float32], shell: NDArray[np.int32], box: int) -> NDArray[np.float64]:
     """Mean weight of the cells of a shell that are within the Nyquist radius."""
-    used = weight > 0
-    total = np.bincount(shell[used], weight[used], minlength=box // 2 + 1)
-    count = np.bincount(shell[used], minlength=box // 2 + 1)
+    total, count = np.zeros(box // 2 + 1), np.zeros(box // 2 + 1)
+    for plane, where in zip(weight, shell, strict=True):  # plane by plane: bincount makes 16 bytes of each cell
+        used = plane > 0
+        total += np.bincount(where[used], plane[used], minlength=box // 2 + 1)
+        count += np.bincount(where[used], minlength=box // 2 + 1)
     return total / np.maximum(count, 1)
 
 
