@@ -1,14 +1,15 @@
 # Each target sets up what it needs (.ci/setup), from nothing: no virtual environment to make or activate.
 PYTHON ?= python3
 BIN := .venv/bin
-BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*.pxd kernels/cpu/*.h)
+PROGRAMS ?= $(HOME)/.cache/pypcore-programs
+BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*.px[di] kernels/cpu/*.h)
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-long lint types wheel bench format relion slurm clean
+.PHONY: help demo test test-long test-programs lint types wheel bench format relion slurm clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/runtime  ## correct a movie with known motion and compare (needs no data, under two minutes)
 	$(BIN)/pypcore demo
@@ -20,6 +21,10 @@ test: .venv/dev relion slurm lint types  ## everything a change must pass
 
 test-long: .venv/dev relion slurm  ## more moments of death, larger movies; an hour or so
 	PYPCORE_MOMENTS=10 PYPCORE_SPINE_SIZE=1024,16 $(BIN)/pytest -m "" --timeout 3600
+
+test-programs: .venv/dev  ## install Topaz, MemBrain-seg, cryoCARE apart, and run them; 4 GB of disk
+	tests/real_programs/install.sh $(PROGRAMS)
+	PYPCORE_REAL=$(PROGRAMS) $(BIN)/pytest -m real tests/real_programs -rs -s
 
 lint: .venv/dev  ## style
 	$(BIN)/ruff check
@@ -38,6 +43,7 @@ wheel: .venv/dev  ## build sdist and wheel, install the wheel elsewhere and run 
 	build/venv/bin/pip install --quiet --no-compile dist/*.whl
 	build/venv/bin/pip install --quiet --no-compile --force-reinstall --no-deps dist/*.whl
 	cd build/elsewhere && ../venv/bin/pypcore version && ../venv/bin/pypcore --help > help.txt
+	cd build/elsewhere && ../venv/bin/pypcore programs > programs.txt && grep -q motioncor3 programs.txt
 	cd build/elsewhere && ../venv/bin/pypcore demo --movies 1
 
 bench: .venv/runtime  ## measure, beside RELION and the floor, and print the table

@@ -13,8 +13,30 @@ def packages_under(folder: str, name: str) -> list[str]:
     return [name, *(f"{name}.{sub}" for sub in find_packages(folder))]
 
 
+HEADERS = ["kernels/cpu/wide.h", "kernels/cpu/frames.pxi"]
+
+
+def extension(name: str, *headers: str, options: tuple[str, ...] = ()) -> Extension:
+    """Describe ``kernels/cpu/NAME.pyx`` and the C headers its loops stand in."""
+    return Extension(
+        f"pypcore.kernels.cpu.{name}",
+        [f"kernels/cpu/{name}.pyx"],
+        depends=[*HEADERS, *(f"kernels/cpu/{header}" for header in headers)],
+        include_dirs=["kernels/cpu"],
+        extra_compile_args=["-O3", *options],
+    )
+
+
 extensions = [
-    Extension("pypcore.kernels.cpu.nibbles", ["kernels/cpu/nibbles.pyx"], extra_compile_args=["-O3"]),
+    extension("gradient", "gradient.h"),
+    extension("lzw", "lzw.h"),
+    extension("nibbles"),
+    extension("shrink", "raw.h", "shrink.h"),
+    extension("slices", "slices.h", options=("-fno-math-errno", "-fno-trapping-math")),
+    extension("spectra"),
+    extension("sums", "raw.h", "sums.h"),
+    extension("tomogram", "tomogram.h"),
+    extension("warp", "raw.h", "warp.h"),
 ]
 
 setup(
@@ -22,9 +44,14 @@ setup(
         *(p for p in packages_under("pypcore", "pypcore") if p.split(".")[1:2] not in (["kernels"], ["cli"])),
         *packages_under("kernels", "pypcore.kernels"),
         *packages_under("cli", "pypcore.cli"),
-        "pypcore.data",  # no Python in it, but a package to setuptools, which warns when it is not named
+        *("pypcore.data", "pypcore.programs.cards"),  # no Python in them, but packages to setuptools, which warns else
     ],
     package_dir={"pypcore.kernels": "kernels", "pypcore.cli": "cli"},
-    package_data={"pypcore": ["py.typed"], "pypcore.data": ["*"], "pypcore.kernels.cpu": ["*.pyi"]},
+    package_data={
+        "pypcore": ["py.typed"],
+        "pypcore.data": ["*"],
+        "pypcore.programs.cards": ["*.toml"],
+        "pypcore.kernels.cpu": ["*.pyi"],
+    },
     ext_modules=cythonize(extensions, language_level=3),
 )

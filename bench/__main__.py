@@ -5,15 +5,20 @@ import dataclasses
 import json
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from bench import cases, coldstart, machine, motioncorr, pool, slurm
+from bench import accuracy, cases, coldstart, machine, motioncorr, pool, slurm, stages, throughput, tomogram
 
 RESULTS = Path(__file__).parent / "results"
-CASES = (*cases.MOVIES, "real", "pool", "coldstart", "slurm")
+CASES = (
+    *cases.MOVIES,
+    *("stages", "throughput", "seeds", "laws", "real", "tomogram", "pool", "coldstart", "slurm"),
+)
+LARGE = ("k2", "k3", "stages", "throughput")
 
 
 def main() -> int:
@@ -32,10 +37,34 @@ def main() -> int:
         rows = motioncorr.measure(movies, asked.threads, asked.data, progress)
         motioncorr.report(rows, out)
         results["motioncorr"] = motioncorr.as_records(rows)
+    if "stages" in asked.only:
+        profiles = {}
+        for case in (cases.K2, cases.K3):
+            for library in ("scipy", "mkl") if find_spec("mkl_fft") else ("scipy",):
+                profile = stages.measure(case, library, asked.data)
+                stages.report(case, profile, out)
+                profiles[f"{case.name} {library}"] = [dataclasses.asdict(stage) for stage in profile]
+        results["stages"] = profiles
+    if "throughput" in asked.only:
+        ways = throughput.measure(asked.data, progress)
+        throughput.report(ways, out)
+        results["throughput"] = [dataclasses.asdict(way) for way in ways]
+    for name, measure, title in (
+        ("seeds", accuracy.measure_seeds, "motion against the truth: seeds"),
+        ("laws", accuracy.measure_laws, "motion against the truth: other laws of motion, 1920x1856x40"),
+    ):
+        if name in asked.only:
+            closeness = measure(asked.data, progress)
+            accuracy.report(closeness, title, out)
+            results[name] = accuracy.as_records(closeness)
     if "real" in asked.only:
         rows = motioncorr.measure_real(max(asked.threads), asked.data, asked.micrograph, progress)
         motioncorr.report_real(rows, out)
         results["real"] = motioncorr.as_records(rows)
+    if "tomogram" in asked.only:
+        made = tomogram.measure(asked.threads, asked.data, progress, quick=asked.quick)
+        tomogram.report(made, out)
+        results["tomogram"] = [dataclasses.asdict(row) for row in made]
     if "pool" in asked.only:
         items = 1000 if asked.quick else pool.ITEMS
         costs = [pool.measure(max(asked.threads), asked.data, items=items, product_bytes=n) for n in (0, 1000)]
@@ -73,7 +102,7 @@ def _parse() -> argparse.Namespace:
     asked = parser.parse_args()
     asked.threads = asked.threads or [1, 2]
     asked.data = asked.data.resolve()
-    asked.only = asked.only or [name for name in CASES if not (asked.quick and name in ("k2", "k3"))]
+    asked.only = asked.only or [name for name in CASES if not (asked.quick and name in (*LARGE, "seeds", "laws"))]
     return asked
 
 

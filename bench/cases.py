@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,11 @@ import pypcore.simulate
 from pypcore import demo
 from pypcore.formats.movies import open_movie
 from pypcore.formats.mrc import write_mrc
-from pypcore.simulate.movie import Truth, typical_movie
+from pypcore.simulate.detector import typical_detector
+from pypcore.simulate.laws import lawful_motion
+from pypcore.simulate.movie import Exposure, SimulatedMovie, Truth, simulate_movie, typical_movie
 from pypcore.simulate.oracle import sum_frames
+from pypcore.simulate.specimen import Optics, particle_contrast
 from pypcore.simulate.write import write_tiff_movie
 
 
@@ -62,15 +65,23 @@ def default_folder() -> Path:
 
 def make(case: MovieCase, seed: int, data: Path, threads: int) -> MadeMovie:
     """Make one movie of ``case``, or take the one made before with the same simulator."""
-    folder = data / f"{case.name}-{seed}-{_fingerprint(repr(case))}"
+
+    def movie() -> SimulatedMovie:
+        return typical_movie(
+            case.shape, case.n_frames, seed=seed, pixel_size=case.pixel_size, dose=case.dose, local=case.local
+        )
+
+    return _keep(movie, data / f"{case.name}-{seed}-{_fingerprint(repr(case))}", case.pixel_size, threads)
+
+
+def _keep(simulate: Callable[[], SimulatedMovie], folder: Path, pixel_size: float, threads: int) -> MadeMovie:
+    """Write a movie and its truth to ``folder``, unless they are there."""
     movie, gain, truth, oracle = (folder / name for name in ("movie.tif", "gain.mrc", "truth.npz", "oracle.npy"))
     if not oracle.exists():  # written last
         folder.mkdir(parents=True, exist_ok=True)
-        made = typical_movie(
-            case.shape, case.n_frames, seed=seed, pixel_size=case.pixel_size, dose=case.dose, local=case.local
-        )
+        made = simulate()
         write_tiff_movie(movie, made.stream(threads))
-        write_mrc(gain, made.gain, case.pixel_size)
+        write_mrc(gain, made.gain, pixel_size)
         made.truth.save(truth)
         with open_movie(movie) as frames:
             best = sum_frames(frames, made.gain, made.truth, made.truth.motion.at, threads=threads)
@@ -78,6 +89,21 @@ def make(case: MovieCase, seed: int, data: Path, threads: int) -> MadeMovie:
         np.save(temporary, best)
         temporary.replace(oracle)
     return MadeMovie(movie, gain, Truth.load(truth), np.load(oracle))
+
+
+LAW = MovieCase("law", (1856, 1920), 40, pixel_size=1.06, dose=1.25, local=0.0, seeds=(7,))
+
+
+def make_law(law: str, seed: int, data: Path, threads: int) -> MadeMovie:
+    """Make a movie of a quarter of a K2's area whose motion obeys one of the laws of ``pypcore.simulate.laws``."""
+
+    def movie() -> SimulatedMovie:
+        contrast = particle_contrast(LAW.shape, Optics(LAW.pixel_size), seed=seed)
+        motion = lawful_motion(law, LAW.shape, LAW.n_frames, pixel_size=LAW.pixel_size, seed=seed)
+        detector = typical_detector(LAW.shape, seed=seed)
+        return simulate_movie(contrast, motion, Exposure(LAW.pixel_size, LAW.dose), seed=seed, detector=detector)
+
+    return _keep(movie, data / f"law-{law}-{seed}-{_fingerprint(repr(LAW))}", LAW.pixel_size, threads)
 
 
 def make_real(seed: int, data: Path, threads: int, micrograph: Path | None) -> MadeMovie:

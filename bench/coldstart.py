@@ -44,7 +44,7 @@ def measure(data: Path, *, repeats: int = 5) -> ColdStart:
         return ColdStart(
             help=median(*PYPCORE, "--help"),
             version=median(*PYPCORE, "version"),
-            kernels=median(sys.executable, "-c", "import pypcore.motion"),
+            kernels=median(sys.executable, "-c", "import pypcore.motion.correct"),
             first_correction=median(sys.executable, "-c", FIRST_CALL),
         )
 

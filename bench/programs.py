@@ -1,8 +1,9 @@
 """Motion correction by each program: the same movie, the same question, its own products."""
 
+import csv
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,14 +27,14 @@ class Correction:
 Program = Callable[[MadeMovie, int, Path], Correction]
 
 
-def pypcore(made: MadeMovie, threads: int, folder: Path) -> Correction:
-    """Correct by ``pypcore run motioncorr``, everything at its default: what a user gets."""
+def pypcore(made: MadeMovie, threads: int, folder: Path, options: Sequence[str] = ()) -> Correction:
+    """Correct by ``pypcore run motioncorr``, everything at its default (what a user gets) but for ``options``."""
     exposure = made.truth.exposure
     took = run(
         [
             *PYPCORE, "run", "motioncorr", made.movie, "-o", "job", "--threads", str(threads),
             "--pixel-size", str(exposure.pixel_size), "--dose", str(exposure.dose),
-            "--voltage", str(exposure.voltage), "--gain", made.gain,
+            "--voltage", str(exposure.voltage), "--gain", made.gain, *options,
         ],
         threads=threads,
         folder=folder,
@@ -63,6 +64,16 @@ def relion(made: MadeMovie, threads: int, folder: Path) -> Correction:
         folder=folder,
     )  # fmt: skip
     return Correction(took, folder / "out/movie.mrc", folder / "out/movie.star", "model")
+
+
+def expected_error(correction: Correction) -> float | None:
+    """Return the rms error of the motion that our program itself expects, Å; None for others."""
+    table = correction.micrograph.parent.parent / "micrographs.csv"
+    if not table.exists():
+        return None
+    with table.open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    return float(row["motion_error"]) if row.get("motion_error") else None
 
 
 def installed() -> dict[str, Program]:

@@ -30,8 +30,14 @@ def demo(
         "pypcore-demo"
     ),
     movies: Annotated[int, typer.Option(min=1, help="How many movies to make.")] = 3,
+    tilt_series: Annotated[
+        bool, typer.Option("--tilt-series", help="Tilt movies to a tomogram instead: a simulated series.")
+    ] = False,
 ) -> None:
     """Make movies from a real micrograph by a known motion, correct them, compare. Takes a minute or two."""
+    if tilt_series:
+        _tilt_series(folder)
+        return
     from pypcore.demo import EXPOSURE, N_FRAMES, compare_with_truth, make_demo_movie
 
     out, cores = console(), len(this_machine().cores)
@@ -66,6 +72,38 @@ def demo(
         ("pypcore run motioncorr --help", "every option, with its unit"),
     ):
         out.print(f"  {command}\n      {meaning}", style="")
+
+
+def _tilt_series(folder: Path) -> None:
+    """Make a tilt series, go the whole way to a tomogram, and compare the alignment with the truth."""
+    from pypcore.tilt_demo import DOSE, FRAMES, PLAN, compare_with_truth, make_demo_series
+
+    out, cores = console(), len(this_machine().cores)
+    out.print(f"Making a tilt series of vesicles: movies of {FRAMES} frames, {DOSE:g} e-/Å² a tilt, shifts up to 300 Å")
+    mdoc, truth = make_demo_series(folder / "tilt-movies")
+    job = folder / "tomograms"
+    options = {"thickness": PLAN.depth, "bin": 2, "halves": "frames", "threads": min(cores, 4)}
+    shown_options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in options.items())
+    out.print(f"\n$ pypcore run tomogram {mdoc} -o {job} {shown_options}")
+    prepared = prepare("tomogram", [str(mdoc)], job, options, said="demo")
+    with Shown(console(stderr=True)) as shown:
+        outcome = run_here(Job(job.absolute()), prepared.request, listener=shown, argv=sys.argv)
+    print_outcome(Job(job.absolute()), outcome, as_json=False)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+    found = compare_with_truth(job.absolute(), mdoc, truth)
+    table = Table(title="The alignment, against the truth", title_justify="left")
+    for heading in ("views used", "true axis °", "found °", "error of the shifts px, rms", "halves agree, at 80 Å"):
+        table.add_column(heading, justify="right")
+    table.add_row(
+        f"{found.views_used} of {len(truth.angles)}",
+        f"{PLAN.axis:.2f}",
+        f"{found.axis:.2f}",
+        f"{found.shift_error:.2f}",
+        f"{found.halves:.2f}",
+    )
+    out.print(table)
+    out.print(f"\nLook at  {job}/alignments/{mdoc.stem}.png, {job}/tomograms/{mdoc.stem}.png and {job}/report.html")
 
 
 def _print_trajectory(out: Console, one: "Comparison") -> None:

@@ -13,6 +13,8 @@ from rich.markup import escape
 from pypcore.cli.common import JsonOption, console, duration, print_json
 from pypcore.errors import SetupError, UsageError
 from pypcore.machine import this_machine
+from pypcore.programs.check import programs
+from pypcore.programs.start import find_file, find_start
 from pypcore.resources import format_memory, format_walltime
 from pypcore.slurm.client import Client, Missing
 from pypcore.slurm.cluster import Cluster, Node, Partition, read_cluster
@@ -79,6 +81,22 @@ def _this_machine() -> Iterator[Finding]:
     yield Finding(GREEN, "this machine", f"{len(machine.cores)} threads, {format_memory(machine.memory)}, {gpus}")
     relion = shutil.which(RELION)
     yield Finding(GREEN, "RELION", f"{relion or 'not on PATH'}{'' if relion else '; no job needs it'}")
+    yield _programs(Path.cwd())
+
+
+def _programs(project: Path) -> Finding:
+    """Name the programs of others that can be started; ``pypcore programs`` asks them."""
+    known, found = programs(), []
+    for name, cards in known.items():
+        try:
+            find_start(name, project).executable(cards[0].program)
+        except SetupError as error:
+            if find_file(project) and str(error).startswith(str(find_file(project))):
+                return Finding(RED, "programs", str(error), "mend the file")
+            continue
+        found.append(name)
+    more = f"{len(known) - len(found)} others are not here; pypcore programs says more"
+    return Finding(GREEN, "programs", f"{', '.join(found) or 'none of those that others wrote'}; {more}")
 
 
 def _template(project: Path) -> Finding:

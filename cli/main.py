@@ -24,7 +24,9 @@ VERBS = {
     "logs": "Show what was said while an item was done.",
     "cancel": "Stop a job; what is done is kept.",
     "efficiency": "Compare what was asked for with what was used.",
+    "postprocess": "Measure the resolution of two half maps, and sharpen their map.",
     "doctor": "Say what jobs can use here: this machine, and the SLURM cluster.",
+    "programs": "Say which of other people's programs are here, and what is wanting.",
     "demo": "See it work: correct movies whose motion is known. About a minute.",
     "version": "Print the versions of pypcore and of what its numbers depend on.",
 }

@@ -175,6 +175,16 @@ def _job_options() -> list[inspect.Parameter]:
             None,
         ),
         parameter(
+            "checkpoint",
+            str | None,
+            option(
+                "--checkpoint",
+                help="Where an operation accumulates: save a bundle's sum so often, in the forms of walltime; 0: only "
+                "at its end. Default: 10:00.",
+            ),
+            None,
+        ),
+        parameter(
             "allow_missing",
             bool | None,
             option("--allow-missing/--refuse-missing", help="Merge even when items are missing. Default: no."),

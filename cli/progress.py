@@ -56,6 +56,8 @@ class Shown(Silent):
             return
         left = f"{todo} of {plan.items} items" if todo < plan.items else f"{todo} items"
         self.console.print(f"Split: {left} in bundles of {plan.bundle_size}, {at_once} at a time")
+        if launched.advice:
+            self.console.print(f"[yellow]{escape(launched.advice)}[/yellow]")
         self.bar.update(self.task, total=todo, visible=True)
 
     def began(self, record: Record) -> None:

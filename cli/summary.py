@@ -42,6 +42,7 @@ def print_dry_run(job: Job, launched: Launched, origins: dict[str, str], at_once
                     "at_once_here": at_once,
                 },
                 "disk_bytes": launched.disk,
+                "advice": launched.advice,
                 "items": rows,
             }
         )
@@ -70,6 +71,8 @@ def print_dry_run(job: Job, launched: Launched, origins: dict[str, str], at_once
         f"each bundle: {describe_walltime(split.walltime)} at most"
     )
     out.print(f"disk: about {size(launched.disk)} of products")
+    if launched.advice:
+        out.print(f"[yellow]{escape(launched.advice)}[/yellow]")
     if launched.overwritten:
         out.print(
             f"[yellow]{launched.overwritten} finished items would be made again "

@@ -2,7 +2,19 @@
 
 Transforms release the GIL; the caller runs several at once. Forward transforms carry no factor, inverse ones
 1/N (SciPy's convention).
+
+Two libraries can do the work: SciPy's, always there, and Intel's MKL through ``mkl-fft``, where it is installed. Their
+results differ in the last bit, so one job uses one of them: whoever starts the work says which::
+
+    with fft.library("mkl"):
+        ...
 """
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,24 +23,83 @@ from scipy import fft
 Real = NDArray[np.float32]
 Complex = NDArray[np.complex64]
 
+LIBRARIES = ("scipy", "mkl")
+
+
+class _Choice:
+    """The library in use, and how many are using it; of the process, since its threads share the work."""
+
+    lock = threading.Lock()
+    name = "scipy"
+    users = 0
+
+
+@contextmanager
+def library(name: str) -> Iterator[None]:
+    """Have all transforms of this process done by the library ``name``.
+
+    Raises ImportError where it is not installed, RuntimeError where others in this process are at work with another.
+    """
+    if name not in LIBRARIES:
+        raise ValueError(f"transforms by {name}; there are {' and '.join(LIBRARIES)}")
+    if name == "mkl":
+        _mkl()
+    with _Choice.lock:
+        if _Choice.users and _Choice.name != name:
+            raise RuntimeError(f"transforms by {name} are wanted while others in this process use {_Choice.name}")
+        _Choice.name = name
+        _Choice.users += 1
+    try:
+        yield
+    finally:
+        with _Choice.lock:
+            _Choice.users -= 1
+            if not _Choice.users:
+                _Choice.name = "scipy"
+
+
+@cache
+def _mkl() -> Any:
+    """Import MKL's transforms and hold them to one thread a call."""
+    import mkl_fft
+    from threadpoolctl import ThreadpoolController
+
+    limit = ThreadpoolController().select(internal_api="mkl").limit(limits=1)
+    return mkl_fft, limit  # the limit holds as long as it is kept
+
 
 def rfft2(image: Real, shape: tuple[int, int] | None = None) -> Complex:
     """Transform the last two axes, zero-padded at the end to ``shape``: [..., y, x] -> [..., y, x // 2 + 1]."""
+    if _Choice.name == "mkl":
+        return _mkl()[0].rfftn(image, s=shape, axes=(-2, -1))
     return fft.rfft2(image, s=shape, workers=1)
 
 
 def irfft2(spectrum: Complex, shape: tuple[int, int]) -> Real:
     """Transform back to real images of ``shape`` (y, x)."""
+    if _Choice.name == "mkl":
+        return _mkl()[0].irfftn(spectrum, s=shape, axes=(-2, -1))
     return fft.irfft2(spectrum, s=shape, workers=1)
 
 
 def rfft(image: Real, n: int) -> Complex:
     """Transform the last axis, zero-padded at the end to ``n`` points."""
+    if _Choice.name == "mkl":
+        return _mkl()[0].rfft(image, n=n)
     return fft.rfft(image, n=n, workers=1)
+
+
+def irfft(spectrum: Complex, n: int) -> Real:
+    """Transform the last axis back to ``n`` real points."""
+    if _Choice.name == "mkl":
+        return _mkl()[0].irfft(spectrum, n=n)
+    return fft.irfft(spectrum, n=n, workers=1)
 
 
 def fft_columns(spectrum: Complex, n: int) -> Complex:
     """Transform the first axis of a 2-D array, zero-padded at the end to ``n`` points."""
+    if _Choice.name == "mkl":
+        return _mkl()[0].fft(spectrum, n=n, axis=0)
     return fft.fft(spectrum, n=n, axis=0, workers=1)
 
 

@@ -20,9 +20,24 @@ class Gpu:
 
 def list_gpus() -> tuple[Gpu, ...]:
     """List the GPUs that this process may use: those of the driver, or the part CUDA_VISIBLE_DEVICES leaves."""
+    rows = _ask_driver()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return tuple(Gpu(index, model) for index, _, model in rows)
+    by_name = {name: Gpu(name, model) for index, uuid, model in rows for name in (index, uuid)}
+    return tuple(by_name[name.strip()] for name in visible.split(",") if name.strip() in by_name)
+
+
+def gpu_numbers() -> dict[str, str]:
+    """Return the number of each GPU that the driver shows, by its UUID."""
+    return {uuid: index for index, uuid, _ in _ask_driver()}
+
+
+def _ask_driver() -> list[list[str]]:
+    """Return index, UUID and model of each GPU that the driver shows; none where there is no driver."""
     program = shutil.which("nvidia-smi")
     if program is None:
-        return ()
+        return []
     answer = subprocess.run(
         [program, "--query-gpu=index,uuid,name", "--format=csv,noheader"],
         capture_output=True,
@@ -30,13 +45,8 @@ def list_gpus() -> tuple[Gpu, ...]:
         timeout=60,
     )
     if answer.returncode:
-        return ()  # the program is there, a driver isn't
-    rows = [[field.strip() for field in line.split(",", 2)] for line in answer.stdout.splitlines() if line.strip()]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return tuple(Gpu(index, model) for index, _, model in rows)
-    by_name = {name: Gpu(name, model) for index, uuid, model in rows for name in (index, uuid)}
-    return tuple(by_name[name.strip()] for name in visible.split(",") if name.strip() in by_name)
+        return []  # the program is there, a driver isn't
+    return [[field.strip() for field in line.split(",", 2)] for line in answer.stdout.splitlines() if line.strip()]
 
 
 def visible_gpus() -> list[str]:

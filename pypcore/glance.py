@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pypcore import records
 from pypcore.items import Item
-from pypcore.job import Job, Run
+from pypcore.job import Job, Run, item_of
 from pypcore.merge import GAPS
 from pypcore.record_index import OUTCOMES, RecordIndex, Standing, mask
 from pypcore.records import State
@@ -76,7 +76,7 @@ class Items(Sequence[Item]):
         with self.job.items_file.open("rb") as manifest:
             manifest.seek(self.offsets[number])
             row = json.loads(manifest.readline())
-        return Item(number, row["name"], row["path"], row["given"], row["size"], row["mtime_ns"])
+        return item_of(number, row)
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the items; all of a job's in one pass over the manifest."""

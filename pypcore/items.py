@@ -12,6 +12,7 @@ from pathlib import Path
 from pypcore.errors import UsageError
 
 COMPRESSED = (".gz", ".bz2")
+DESCRIPTION, DESCRIBED = ".mdoc", (".mrc", ".st", ".mrcs")  # SerialEM names a description after its stack
 LONGEST_NAME = 120  # leaves room for suffixes such as _noDW.mrc under the usual limit of 255 bytes
 
 
@@ -22,6 +23,9 @@ class Item:
     ``index`` is its place in the manifest, ``name`` what its products are called, ``given`` its path as the
     user wrote it, ``file`` the same resolved; ``size`` (bytes) and ``mtime_ns`` tell a replaced file. Not frozen, and
     no Path in it, because a job may have a million of them; nobody changes one all the same.
+
+    An item may be a ``part`` of a table: the particles of one micrograph. ``given`` is then the part too, and
+    ``mtime_ns`` a checksum, of what the table says of it and of the times of the files that it names.
     """
 
     index: int
@@ -30,11 +34,26 @@ class Item:
     given: str
     size: int
     mtime_ns: int
+    part: str = ""
 
     @property
     def path(self) -> Path:
         """The item's file."""
         return Path(self.file)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A part of a file that is an item: ``path`` is the file as the user gave it, the rest as in Item.
+
+    ``called`` is what its name is made from.
+    """
+
+    path: Path
+    part: str
+    called: Path
+    size: int
+    mtime_ns: int
 
 
 def natural_key(text: str) -> list[tuple[int, int | str]]:
@@ -87,8 +106,10 @@ def _read_list(path: Path, suffixes: Sequence[str], root: Path) -> list[Path]:
 
 
 def stem(path: Path) -> str:
-    """Return the file's name without its suffix, and without a suffix of compression before that."""
+    """Return the file's name without its suffix, a suffix of compression, or the stack's in ``TS_1.mrc.mdoc``."""
     bare = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    if path.suffix.lower() == DESCRIPTION and Path(path.stem).suffix.lower() in DESCRIBED:
+        bare = path.with_suffix("")
     return bare.stem
 
 

@@ -6,6 +6,7 @@
         items.jsonl           the manifest, one item a line; a job that grows only appends
         plan.json             bundles and concurrency
         records/ATTEMPT.jsonl what came of each item
+        partials/NNNNNN.partial   what a bundle adds up to, where the operation accumulates
         logs/ATTEMPT.log      what each worker said
         runs/NNNN.json        each run: who drives it, where, how it ended; NNNN-*.id: what it has on SLURM
         cancel                exists while somebody wants the job to stop
@@ -59,6 +60,15 @@ class Job:
     def records(self) -> Path:
         """Folder of the records."""
         return self.folder / "records"
+
+    @property
+    def partials(self) -> Path:
+        """Folder of the partials, of an operation that accumulates."""
+        return self.folder / "partials"
+
+    def partial(self, bundle: int) -> Path:
+        """Where a bundle's partial is."""
+        return self.partials / f"{bundle:06d}.partial"
 
     @property
     def logs(self) -> Path:
@@ -130,6 +140,7 @@ class Job:
             for item in items:
                 row: dict[str, str | int] = {"name": item.name, "given": item.given, "path": item.file}
                 row |= {"size": item.size, "mtime_ns": item.mtime_ns}
+                row |= {"part": item.part} if item.part else {}
                 out.write(json.dumps(row) + "\n")
 
     def items(self) -> Iterator[Item]:
@@ -137,7 +148,7 @@ class Job:
         if not self.items_file.is_file():
             return
         for index, row in enumerate(read_lines(self.items_file)):
-            yield Item(index, row["name"], row["path"], row["given"], row["size"], row["mtime_ns"])
+            yield item_of(index, row)
 
     # -- runs
 
@@ -233,6 +244,11 @@ class Job:
         """Read the plan as plain values."""
         plan: dict[str, Any] = json.loads(self.plan_file.read_text())
         return plan
+
+
+def item_of(index: int, row: dict[str, Any]) -> Item:
+    """Return the item that a line of the manifest describes."""
+    return Item(index, row["name"], row["path"], row["given"], row["size"], row["mtime_ns"], row.get("part", ""))
 
 
 @dataclass

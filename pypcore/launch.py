@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pypcore import records
 from pypcore.errors import InputError, SetupError, UsageError
-from pypcore.items import Item, choose_names
+from pypcore.items import Found, Item, choose_names
 from pypcore.job import Job
-from pypcore.operation import Operation, get_operation
+from pypcore.operation import Operation, accumulates, get_operation
 from pypcore.plan import Plan, make_plan
-from pypcore.records import State, fold, read_records
+from pypcore.records import State, read_records
 from pypcore.request import Request
+from pypcore.sums import Sums, advise, fold_job
 
 DISK_SAMPLE = 64  # so many items are looked at to estimate the disk that all need
 RETRIED = (records.ERROR, records.TIMEOUT, records.MEMORY, records.LOST, records.CANCELLED, records.RUNNING)
@@ -24,7 +25,8 @@ class Launched:
     """What Launch found: the items, where each stands, what is to be done and why, and the plan.
 
     ``reasons`` has a sentence for each item, to do or not. ``overwritten`` counts finished items that would be
-    made again; ``because`` says what changed.
+    made again; ``because`` says what changed. ``sums`` tells of the bundles' sums, where the operation accumulates;
+    ``advice`` what the user should know of them before it begins.
     """
 
     request: Request
@@ -36,6 +38,8 @@ class Launched:
     disk: int
     overwritten: int = 0
     because: list[str] = field(default_factory=list)
+    sums: Sums | None = None
+    advice: str = ""
 
 
 def launch(job: Job, request: Request, *, retry_failed: bool = False, discover: bool = True) -> Launched:
@@ -47,9 +51,11 @@ def launch(job: Job, request: Request, *, retry_failed: bool = False, discover: 
     """
     operation = get_operation(request.operation)
     params = operation.Parameters(**request.parameters)
-    old = {item.file: item for item in job.items()}
-    found = operation.discover(params, list(request.inputs), request.root) if discover else []
-    items = _manifest(old, found, request.root)
+    old = {(item.file, item.part): item for item in job.items()}
+    # How a part of a table is now, only who reads the table knows.
+    look = discover or any(part for _, part in old)
+    found = operation.discover(params, list(request.inputs), request.root) if look else []
+    items = _manifest(old, found, request.root, grow=discover)
     if not items:
         raise UsageError(f"{' '.join(request.inputs)}: no item found; nothing to do")
     operation.check(params, items)
@@ -57,12 +63,15 @@ def launch(job: Job, request: Request, *, retry_failed: bool = False, discover: 
 
     earlier = job.request() if job.exists() else None
     known = list(read_records(job.records)) if earlier else []
-    states = fold(known, items, request.digest())
-    launched = Launched(request, items, states, [], [], plan, 0)
+    sums = Sums(job, request, items) if accumulates(operation) else None
+    states = fold_job(known, items, request.digest(), sums)
+    launched = Launched(request, items, states, [], [], plan, 0, sums=sums)
     before: list[State] = []
-    if earlier is not None and earlier.digest() != request.digest():
-        launched.because = request.differences(earlier)
-        before = fold(known, items, earlier.digest())
+    if earlier is not None:
+        launched.because = _differences(earlier, request, sums is not None)
+        if launched.because:
+            then = Sums(job, earlier, items) if sums else None
+            before = fold_job(known, items, earlier.digest(), then)
     for item, state in zip(items, states, strict=True):
         needed, reason = _decide(job, item, state, old, retry_failed)
         if before and before[item.index].outcome == records.DONE and state.outcome != records.DONE:
@@ -72,7 +81,21 @@ def launch(job: Job, request: Request, *, retry_failed: bool = False, discover: 
         if needed:
             launched.todo.append(item.index)
     launched.disk = _disk(operation, params, [items[index] for index in launched.todo])
+    if sums is not None:
+        sums.plan(launched.todo, launched.reasons, states)
+        launched.todo = sums.todo
+    if accumulates(operation):
+        size, bundles = operation.partial_bytes(params, items), len({i // plan.bundle_size for i in launched.todo})
+        launched.disk += bundles * size
+        launched.advice = advise(request.operation, size, bundles, len(items), plan)
     return launched
+
+
+def _differences(earlier: Request, request: Request, summed: bool) -> list[str]:
+    """Say what changed so that finished items have to be made again; another grouping changes sums too."""
+    changed = request.differences(earlier) if earlier.digest() != request.digest() else []
+    before, now = earlier.resources.split.bundle_size, request.resources.split.bundle_size
+    return [*changed, f"bundle size {before} -> {now}"] if summed and before != now else changed
 
 
 def check_disk(job: Job, needed: int) -> None:
@@ -88,22 +111,33 @@ def check_disk(job: Job, needed: int) -> None:
         )
 
 
-def _manifest(old: dict[str, Item], found: Sequence[Path], root: Path) -> list[Item]:
-    """Return the items of the job: those it has, as their files are now, and the new ones after them."""
-    items = [_look_again(item) for item in old.values()]
-    new: list[tuple[Path, Path]] = []
-    for given in found:
-        path = Path(os.path.abspath(root / given))
-        if str(path) not in old:
-            new.append((given, path))
-    names = choose_names([given for given, _ in new], taken=[item.name for item in items])
-    for name, (given, path) in zip(names, new, strict=True):
-        stat = path.stat()
-        items.append(Item(len(items), name, str(path), str(given), stat.st_size, stat.st_mtime_ns))
+Key = tuple[str, str]
+
+
+def _manifest(old: dict[Key, Item], found: Sequence[Path | Found], root: Path, *, grow: bool) -> list[Item]:
+    """Return the items of the job: those it has, as their files are now, and with ``grow`` the new ones after them."""
+    now: dict[Key, Path | Found] = {}
+    for one in found:
+        given, part = (one.path, one.part) if isinstance(one, Found) else (one, "")
+        now[os.path.abspath(root / given), part] = one
+    items = [_look_again(item, now.get(key)) for key, item in old.items()]
+    new = {key: one for key, one in now.items() if key not in old} if grow else {}
+    called = [one.called if isinstance(one, Found) else one for one in new.values()]
+    names = choose_names(called, taken=[item.name for item in items])
+    for name, ((file, part), one) in zip(names, new.items(), strict=True):
+        if isinstance(one, Found):
+            items.append(Item(len(items), name, file, part, one.size, one.mtime_ns, part))
+        else:
+            stat = os.stat(file)
+            items.append(Item(len(items), name, file, str(one), stat.st_size, stat.st_mtime_ns))
     return items
 
 
-def _look_again(item: Item) -> Item:
+def _look_again(item: Item, found: Path | Found | None) -> Item:
+    if isinstance(found, Found):
+        return replace(item, size=found.size, mtime_ns=found.mtime_ns)
+    if item.part:
+        return item
     try:
         stat = os.stat(item.file)
     except OSError:
@@ -111,9 +145,9 @@ def _look_again(item: Item) -> Item:
     return replace(item, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
 
 
-def _decide(job: Job, item: Item, state: State, old: dict[str, Item], retry_failed: bool) -> tuple[bool, str]:
+def _decide(job: Job, item: Item, state: State, old: dict[Key, Item], retry_failed: bool) -> tuple[bool, str]:
     """Say whether an item is to be done, and why."""
-    before = old.get(item.file)
+    before = old.get((item.file, item.part))
     match state.outcome:
         case records.DONE:
             missing = _missing_product(job, state)
@@ -127,6 +161,8 @@ def _decide(job: Job, item: Item, state: State, old: dict[str, Item], retry_fail
                 True,
                 f"{'lost' if outcome == records.RUNNING else outcome} before{f': {said}' if said else ''}",
             )
+    if state.record and state.record.get("message"):  # it was done, and its partial is gone
+        return True, str(state.record["message"])
     if before is not None and (before.size, before.mtime_ns) != (item.size, item.mtime_ns):
         return True, "its file changed"
     return True, "new" if before is None else "not begun yet"

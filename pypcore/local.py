@@ -19,9 +19,10 @@ from pypcore.machine import Slot, slots, this_machine
 from pypcore.merge import gaps, merge_is_current, what_is_done
 from pypcore.pool import Limits, Listener, Pool
 from pypcore.products import remove_parts, write_text
-from pypcore.records import Record, State, count, fold, read_records
+from pypcore.records import Record, State, count, read_records
 from pypcore.request import Request
 from pypcore.split import bundles_to_do
+from pypcore.sums import fold_as_it_is
 
 SUCCESS, SOME_FAILED, CANCELLED = 0, PypcoreError.exit_code, Cancelled.exit_code
 OUTCOMES = {SUCCESS: "done", SOME_FAILED: "failed", CANCELLED: "cancelled"}
@@ -110,6 +111,8 @@ def run_here(
             job.write_items(launched.items)
             job.freeze(request)
             write_text(job.plan_file, describe_plan(launched, len(split_slots)))
+            if launched.sums:
+                launched.sums.discard()
             listener.planned(launched, len(split_slots))
             _split_and_merge(job, run, outcome, split_slots, merge_slots, listener)
     except BaseException as error:
@@ -151,13 +154,13 @@ def _split_and_merge(
     launched, request = outcome.launched, outcome.launched.request
     digest = request.digest()
     limits = Limits(request.resources.split.walltime, request.policy.item_timeout)
-    pool = Pool(job, run, digest, split_slots, limits, listener)
+    pool = Pool(job, run, digest, split_slots, limits, listener, summing=launched.sums is not None)
     with _signals(pool, listener):
         try:
             if launched.todo:
                 pool.do(bundles_to_do(launched))
             known = list(read_records(job.records))
-            outcome.states = fold(known, launched.items, digest)
+            outcome.states = fold_as_it_is(job, known, request, launched.items)
             outcome.done_now = sum(outcome.states[i].outcome == records.DONE for i in launched.todo)
             outcome.missing = gaps(launched.items, outcome.states)
             outcome.cancelled = pool.finish.is_set()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pypcore import records
 from pypcore.items import Item
 from pypcore.job import Job
-from pypcore.records import Record, State, fold, read_records
+from pypcore.records import Record, State, read_records
+from pypcore.sums import fold_as_it_is
 
 if TYPE_CHECKING:  # an operation's world is heavy, and only Merge itself needs it
     from pypcore.operation import Done
@@ -45,7 +46,7 @@ def read_done(job: Job) -> Iterator["Done"]:
     from pypcore.operation import Done
 
     items = list(job.items())
-    states = fold(read_records(job.records), items, job.request().digest())
+    states = fold_as_it_is(job, read_records(job.records), job.request(), items)
     for item, state in zip(items, states, strict=True):
         if state.outcome == records.DONE and state.record:
             products = {kind: job.folder / path for kind, (path, _) in state.record["products"].items()}

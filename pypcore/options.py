@@ -17,7 +17,7 @@ from pypcore.errors import UsageError
 from pypcore.job import Job
 from pypcore.operation import Operation, get_operation
 from pypcore.request import Policy, Request, read_config
-from pypcore.resources import Resources, parse_walltime
+from pypcore.resources import Resources, count_gpus, parse_walltime
 from pypcore.spelling import refuse_unknown
 
 PHASES = ("launch", "split", "merge")
@@ -71,9 +71,7 @@ def prepare(
     }
     params = _validate(operation, parameters, root)
     resources = _resources(file.get("resources", {}), given)
-    if operation.needs_gpu(params) and not resources.split.gres:
-        resources = Resources(resources.launch, resources.split.with_gpu(), resources.merge, resources.placement)
-        origins["gres"] = f"{operation.name} needs a GPU"
+    resources = _with_gpus(operation, params, resources, origins)
     request = Request(
         operation=operation.name,
         operation_version=operation.version,
@@ -87,6 +85,25 @@ def prepare(
         pypcore=version("pypcore"),
     )
     return Prepared(request, origins)
+
+
+def _with_gpus(operation: Operation, params: Any, resources: Resources, origins: dict[str, str]) -> Resources:
+    """Return ``resources`` with ``gpu:1`` in the phase that needs one, where no gres is given there.
+
+    UsageError for more GPUs than the operation can use, where it knows (``most_gpus``).
+    """
+    phase = "merge" if getattr(operation, "merges", False) else "split"
+    given = getattr(resources, phase)
+    if operation.needs_gpu(params) and given.with_gpu() != given:
+        given = given.with_gpu()
+        resources = replace(resources, **{phase: given})
+        origins["gres" if phase == "split" else "merge_gres"] = f"{operation.name} needs a GPU"
+    most = getattr(operation, "most_gpus", lambda params: None)(params)
+    count = count_gpus(given.gres)
+    if most is not None and count > most:
+        uses = f"uses {most} GPU{'s' if most > 1 else ''} a task" if most else "computes on the CPU here"
+        raise UsageError(f"{operation.name} {uses}, and gres asks {count}: the others would idle; ask for less")
+    return resources
 
 
 def read_bundle_size(given: str | int, job: Job) -> int:
@@ -129,8 +146,9 @@ def _resources(tables: Mapping[str, Any], given: Mapping[str, Any]) -> Resources
 
 def _policy(table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
     values = {**table, **{key: given[key] for key in POLICY_OPTIONS if key in given}}
-    if isinstance(values.get("item_timeout"), str):
-        values["item_timeout"] = parse_walltime(values["item_timeout"])
+    for key in ("item_timeout", "checkpoint"):
+        if isinstance(values.get(key), str):
+            values[key] = 0 if values[key].strip() == "0" else parse_walltime(values[key])
     return Policy(**values)
 
 

@@ -20,6 +20,7 @@ from pypcore.job import SIGN_OF_LIFE_S, Job, Run
 from pypcore.machine import Slot
 from pypcore.records import Record, Recorder
 from pypcore.seat import Seat
+from pypcore.summing_seat import SummingSeat
 
 HEED_S = 0.1  # how often it is looked whether somebody wants the job to stop
 
@@ -46,15 +47,28 @@ class Limits:
 
 
 class Pool:
-    """Runs bundles on slots. ``recorder`` is the pool's own, for what a worker can no longer record itself."""
+    """Runs bundles on slots. ``recorder`` is the pool's own, for what a worker can no longer record itself.
 
-    def __init__(self, job: Job, run: Run, digest: str, slots: list[Slot], limits: Limits, listener: Listener) -> None:
+    ``summing``: the bundles' items are added up, and count when they are in a partial.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        run: Run,
+        digest: str,
+        slots: list[Slot],
+        limits: Limits,
+        listener: Listener,
+        summing: bool = False,
+    ) -> None:
         self.job = job
         self.run = run
         self.digest = digest
         self.slots = slots
         self.limits = limits
         self.listener = listener
+        self.summing = summing
         self.recorder = Recorder(job.records / f"{run.number:04d}-pool.jsonl")
         self.finish = threading.Event()  # begin no further item
         self.now = threading.Event()  # end those in hand too
@@ -81,7 +95,8 @@ class Pool:
             with self._lock:
                 return None if self.finish.is_set() else next(source, None)
 
-        self._drive(lambda slot: Seat(self, slot).do_bundles(next_bundle))
+        kind = SummingSeat if self.summing else Seat
+        self._drive(lambda slot: kind(self, slot).do_bundles(next_bundle))
 
     def merge(self, of: str) -> Record | None:
         """Run Merge on the first slot; return its record, or None when it was stopped. ``of`` names what is merged."""

@@ -37,7 +37,7 @@ SAVE_S = 0.5  # it is written again when reading on took longer than writing it 
 LOOKERS = 16
 
 _BEGUN = "begun"  # not ended: running or lost, by whether its attempt lives
-OUTCOMES = (records.WAITING, *records.OUTCOMES, records.RUNNING, _BEGUN)
+OUTCOMES = (records.WAITING, *records.OUTCOMES, records.RUNNING, _BEGUN, records.SUMMED)
 NOTHING = (-1.0, "", -1)  # before every record
 CODE = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 
@@ -139,6 +139,9 @@ class RecordIndex:
         now = Standing(bytearray(self.outcomes))
         for item in compress(range(len(self)), self.outcomes.translate(mask(_BEGUN))):
             now.codes[item] = _in_hand(alive(self.files[self.numbers[item]].attempt))
+        for item in compress(range(len(self)), self.outcomes.translate(mask(records.SUMMED))):
+            living = alive(self.files[self.numbers[item]].attempt)
+            now.codes[item] = CODE[records.RUNNING if living else records.WAITING]
         for file in self.files:
             if file.begin is None:
                 continue

@@ -27,6 +27,7 @@ LOST = "lost"  # its worker died
 CANCELLED = "cancelled"
 RUNNING = "running"
 WAITING = "waiting"
+SUMMED = "summed"  # added to its bundle's sum, which is not on the disk yet: waiting, should its worker die
 OUTCOMES = (DONE, FAILED, ERROR, TIMEOUT, MEMORY, LOST, CANCELLED)
 BAD = (FAILED, ERROR, TIMEOUT, MEMORY, LOST)
 
@@ -130,6 +131,8 @@ def fold(
             continue
         # A begin has no outcome.
         outcome = record.get("outcome") or (RUNNING if alive(record["attempt"]) else LOST)
+        if outcome == SUMMED:
+            outcome = RUNNING if alive(record["attempt"]) else WAITING
         if "of" not in record:  # with it, the pool tells how an attempt ended that has a begin of its own
             state.attempts += 1
         if state.outcome == DONE and outcome != DONE:

@@ -17,9 +17,13 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Policy:
-    """How a job treats its items. ``item_timeout`` in seconds, 0 for none; the commands go to the user's shell."""
+    """How a job treats its items. ``item_timeout`` in seconds, 0 for none; the commands go to the user's shell.
+
+    ``checkpoint``: an operation that accumulates saves a bundle's sum each so many seconds, 0 for only at its end.
+    """
 
     item_timeout: int = 0
+    checkpoint: int = 600
     allow_missing: bool = False
     on_done: str = ""
     on_fail: str = ""

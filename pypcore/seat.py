@@ -43,7 +43,7 @@ class _Process:
 
 
 @dataclass
-class _Item:
+class InHand:
     """The item in hand."""
 
     begun: Record
@@ -65,12 +65,14 @@ class Seat:
         """Do bundle after bundle until there are none."""
         try:
             while (bundle := next_bundle()) is not None:
-                deadline = time.monotonic() + self.pool.limits.walltime
-                waiting = deque(bundle)
-                while waiting and not self.pool.finish.is_set():
-                    self._do_some(waiting, deadline)
+                self._do_bundle(bundle, time.monotonic() + self.pool.limits.walltime)
         finally:
             self._dismiss()
+
+    def _do_bundle(self, bundle: list[Item], deadline: float) -> None:
+        waiting = deque(bundle)
+        while waiting and not self.pool.finish.is_set():
+            self._do_some(waiting, deadline)
 
     def do_merge(self, of: str) -> Record | None:
         """Run Merge in a worker, under Merge's limits."""
@@ -86,7 +88,7 @@ class Seat:
                 elif event["event"] == "merge":
                     return event
                 elif event["event"] == "disk-full":
-                    raise _disk_full(event)
+                    raise disk_full(event)
             death = self._death()
             if self.pool.now.is_set():
                 return None
@@ -107,7 +109,7 @@ class Seat:
         """Send what waits to the worker; take off what was begun. Returns at the bundle's end or the worker's."""
         items = {item.index: item for item in waiting}
         self._send({"do": "bundle", "items": [asdict(item) for item in waiting]})
-        hand: _Item | None = None
+        hand: InHand | None = None
         begun_any = False
         verdict: tuple[str, str] | None = None
         for event in self._events():
@@ -124,7 +126,7 @@ class Seat:
                 case "begin":
                     waiting.popleft()
                     begun_any = True
-                    hand = _Item(event)
+                    hand = InHand(event)
                     self.pool.listener.began(event)
                 case "progress":
                     self.pool.listener.progressed(event["item"], event["share"])
@@ -136,7 +138,7 @@ class Seat:
                 case "bundle-end":
                     return
                 case "disk-full":
-                    self.pool.fail(_disk_full(event))
+                    self.pool.fail(disk_full(event))
         # The worker is gone: by a limit, by a stop, or by itself.
         death = self._death()
         if hand is not None and self.pool.error is None:
@@ -146,7 +148,7 @@ class Seat:
         elif not begun_any and verdict is None and self.pool.error is None:
             raise SetupError(f"{death}; before it began an item")
 
-    def _record_end(self, item: Item, hand: _Item, outcome: str, message: str) -> Record:
+    def _record_end(self, item: Item, hand: InHand, outcome: str, message: str) -> Record:
         record = end_record(
             item,
             self.pool.digest,
@@ -162,7 +164,7 @@ class Seat:
 
     # -- limits
 
-    def _verdict(self, hand: _Item | None, deadline: float) -> tuple[str, str] | None:
+    def _verdict(self, hand: InHand | None, deadline: float) -> tuple[str, str] | None:
         """Say why the worker has to be ended now, as outcome and message; None when it may go on."""
         limits, now = self.pool.limits, time.monotonic()
         if self.pool.now.is_set():
@@ -188,7 +190,7 @@ class Seat:
         over = self._over_memory(None).replace("--memory", "--merge-memory")
         return (records.MEMORY, over) if over else None
 
-    def _over_memory(self, hand: _Item | None) -> str:
+    def _over_memory(self, hand: InHand | None) -> str:
         if self.process is None:
             return ""
         used = peak_memory(self.process.popen.pid)
@@ -319,5 +321,6 @@ def _forget(process: _Process) -> None:
         process.popen.stdin.close()
 
 
-def _disk_full(event: dict[str, Any]) -> SetupError:
+def disk_full(event: dict[str, Any]) -> SetupError:
+    """Return the error for a full disk that a worker met."""
     return SetupError(f"the disk is full ({event['message']}); what is done is kept: free some space, then resume")

@@ -12,9 +12,10 @@ from pypcore.errors import UsageError
 from pypcore.items import Item
 from pypcore.job import Job, Run
 from pypcore.merge import gaps, last_merge, what_is_done
-from pypcore.records import Record, State, count, fold, read_record_file, read_records
+from pypcore.records import Record, State, count, read_record_file, read_records
 from pypcore.request import Request
 from pypcore.spelling import did_you_mean
+from pypcore.sums import fold_as_it_is
 
 if TYPE_CHECKING:
     from pypcore.slurm.watch import Sight
@@ -167,7 +168,7 @@ def fold_status(job: Job, run: Run | None, sight: "Sight | None" = None, *, glan
         return read_glance(job, run, alive, sight)
     request, items = job.request(), list(job.items())
     known = list(read_records(job.records))
-    states = fold(known, items, request.digest(), alive)
+    states = fold_as_it_is(job, known, request, items, alive)
     return Status(job, request, items, states, run, last_merge(known), sight)
 
 

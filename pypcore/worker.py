@@ -25,17 +25,20 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pypcore import records
 from pypcore.errors import InputError, PypcoreError
 from pypcore.items import Item
 from pypcore.job import Job
-from pypcore.operation import Context, Done, Result, get_operation
+from pypcore.operation import Context, Done, Result, accumulates, get_operation
 from pypcore.records import Record, Recorder, begin_record, end_record
 from pypcore.request import Request
 from pypcore.resources import describe_walltime
 from pypcore.usage import Clock
+
+if TYPE_CHECKING:
+    from pypcore.accumulate import Accumulator
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 PROGRESS_S = 0.5
@@ -77,6 +80,7 @@ class Worker:
         )
         self.in_hand: Item | None = None
         self.item_timeout = 0  # seconds; only where no pool watches, and in the main thread
+        self.accumulator: Accumulator | None = None
 
     def close(self) -> None:
         """Make the records durable, remove the scratch folder."""
@@ -87,6 +91,12 @@ class Worker:
 
     def do_bundle(self, items: Iterable[Item], stop: Callable[[], bool] = lambda: False) -> None:
         """Do the items one after another; begin no further one once ``stop()`` is true."""
+        if accumulates(self.operation):
+            from pypcore.accumulate import Accumulator  # late: few operations do
+
+            self.accumulator = self.accumulator or Accumulator(self, self.operation)
+            self.accumulator.do_bundle(list(items), stop)
+            return
         for item in items:
             if stop():
                 return
@@ -97,6 +107,13 @@ class Worker:
 
     def do_item(self, item: Item) -> Record:
         """Do one item and record it. Only a full disk is raised: no other item could be recorded either."""
+        record = self.attempt_item(item, lambda: self.operation.process(item, self.params, self.context(item)))
+        self.record(record)
+        self.in_hand = None
+        return record
+
+    def attempt_item(self, item: Item, work: Callable[[], Result]) -> Record:
+        """Begin an item, and do ``work`` of it; return the record of how that ended, which is still to be written."""
         self.in_hand = item
         self.record(begin_record(item, self.digest))
         log_from = _log_position()
@@ -104,7 +121,7 @@ class Worker:
         result, outcome, message = Result(), records.DONE, ""
         try:
             with _alarm(self.item_timeout):
-                result = self.operation.process(item, self.params, self._context(item))
+                result = work()
         except ItemTimeout as error:
             outcome, message = records.TIMEOUT, _one_line(error)
         except ItemCancelled:
@@ -113,6 +130,8 @@ class Worker:
             outcome, message = records.FAILED, _one_line(error)
         except MemoryError as error:
             outcome, message = records.MEMORY, f"out of memory: {_one_line(error)}"
+        except PypcoreError as error:  # not the item's fault: a program that failed, a machine that lacks something
+            outcome, message = records.ERROR, _one_line(error)
         except OSError as error:
             if error.errno in DISK_FULL:
                 raise
@@ -121,7 +140,7 @@ class Worker:
             outcome, message = self._unforeseen(error)
         if message:
             self.log.error("%s: %s", item.name, message)
-        record = end_record(
+        return end_record(
             item,
             self.digest,
             outcome,
@@ -133,15 +152,17 @@ class Worker:
             host=node_name(),
             log=[self.log_file, log_from, _log_position()],
         )
-        self.record(record)
-        self.in_hand = None
-        return record
 
     def do_merge(self, done: Iterable[Done], of: str) -> Record:
         """Consolidate what is done and record it; ``of`` names what is merged."""
         clock = Clock()
-        context = self._context(None)
+        context = self.context(None)
         try:
+            if accumulates(self.operation):
+                from pypcore.combine import combine_partials
+
+                done = list(done)
+                context.total = combine_partials(self.job, self.request, self.operation, done, self.threads)
             result = self.operation.finish(done, self.params, context)
             outcome, message = records.DONE, ""
         except OSError as error:
@@ -182,7 +203,8 @@ class Worker:
         folder = self.job.folder
         return {kind: [str(path.relative_to(folder)), path.stat().st_size] for kind, path in products.items()}
 
-    def _context(self, item: Item | None) -> Context:
+    def context(self, item: Item | None) -> Context:
+        """Return what a task is handed; ``item`` None for Merge."""
         self.scratch.mkdir(parents=True, exist_ok=True)
         said = 0.0
 

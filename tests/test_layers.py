@@ -25,7 +25,7 @@ HEAVY = {
     "scipy",
     "tifffile",
 }
-KERNELS_MAY_IMPORT = {"numpy", "scipy", "numba", "llvmlite", "cupy"}
+KERNELS_MAY_IMPORT = {"numpy", "scipy", "numba", "llvmlite", "cupy", "mkl_fft", "threadpoolctl"}
 GPL = {"ducc0", "pyfftw", "PyQt5", "PyQt6"}  # a BSD-3 project may not need them
 
 

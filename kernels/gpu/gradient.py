@@ -11,7 +11,7 @@ _THREADS = 128  # a block; the sums in gradient.cu are laid out for it
 
 
 class Coefficients:
-    """Which coefficients of a patch's transform count, sorted by shell, on the current device."""
+    """Which coefficients of a patch's spectrum there are and where they lie, by shell, on the current device."""
 
     def __init__(
         self,
@@ -19,56 +19,59 @@ class Coefficients:
         shell: NDArray[np.int32],
         ky: NDArray[np.float32],
         kx: NDArray[np.float32],
+        frames: int,
         shells: int,
     ) -> None:
         """``runs``, ``shell``, ``ky``, ``kx`` as in ``reference.gradient.patch_gradient``; ``shells``: S."""
         import cupy
 
-        row = np.repeat(runs[:, 0], runs[:, 2])
-        column = np.concatenate([np.arange(first, first + n, dtype=np.int32) for _, first, n in runs])
+        lengths = runs[:, 2]
+        padded = -(-lengths // 8) * 8
+        begin = np.concatenate([[0], np.cumsum(2 * padded * frames)[:-1]])
+        within = np.concatenate([np.arange(n) for n in lengths])
+        row, column = np.repeat(runs[:, 0], lengths), np.repeat(runs[:, 1], lengths) + within
+        place = np.repeat(begin, lengths) + within
         order = np.argsort(shell, kind="stable")
         start = np.searchsorted(shell[order], np.arange(shells + 1)).astype(np.int32)
-        self.count, self.shells, self.size = shell.size, shells, ky.size * kx.size
-        self.place = cupy.asarray((row * kx.size + column)[order].astype(np.int32))
+        self.count, self.shells = shell.size, shells
+        self.place = cupy.asarray(place[order].astype(np.int32))
+        self.pad = cupy.asarray(np.repeat(padded, lengths)[order].astype(np.int32))
         self.shell, self.start = cupy.asarray(shell[order]), cupy.asarray(start)
         self.ky, self.kx = cupy.asarray(ky[row][order]), cupy.asarray(kx[column][order])
 
 
-def patch_gradients(kept: Coefficients, spectra: Any, shifts: Any, damage: Any, gain: Any) -> tuple[Any, Any]:
+def patch_gradients(kept: Coefficients, packed: Any, scale: Any, shifts: Any, gain: Any) -> tuple[Any, Any]:
     """Return gradients [P, T, 2] and cross powers [P, S], float64 on the device.
 
-    ``spectra`` [P, T, y, x] complex64, ``shifts`` [P, T, 2] (y, x) pixels float32, ``damage`` [T, S] and ``gain``
-    [P, S] float32, all on the current device.
+    ``packed`` [P, size] int16 and ``scale`` [P, T] float32: spectra as ``pack_spectra`` left them; ``shifts``
+    [P, T, 2] (y, x) pixels and ``gain`` [P, S] float32; all on the current device.
     """
     import cupy
 
-    patches, frames = spectra.shape[:2]
+    (patches, frames), size = scale.shape, np.int64(packed.shape[1])
     total = cupy.empty((patches, kept.count), cupy.complex64)
     cross = cupy.empty((patches, kept.count), cupy.float32)
     power = cupy.empty((patches, kept.shells), cupy.float64)
     gradient = cupy.empty((patches, frames, 2), cupy.float64)
-    sizes = [np.int32(n) for n in (frames, kept.size, kept.count, kept.shells)]
-    where = (kept.place, kept.shell, kept.ky, kept.kx)
-    kernel("patch_total", "gradient")(
-        (blocks(kept.count, _THREADS), patches), (_THREADS,), (spectra, *where, shifts, damage, total, cross, *sizes)
-    )
-    kernel("shell_power", "gradient")(
-        (kept.shells, patches), (_THREADS,), (cross, kept.start, power, np.int32(kept.count), np.int32(kept.shells))
-    )
+    count, shells, block = np.int32(kept.count), np.int32(kept.shells), (_THREADS,)
+    spectra = (packed, scale, kept.place, kept.pad, kept.ky, kept.kx, shifts)
+    grid = (blocks(kept.count, _THREADS), patches)
+    kernel("patch_total", "gradient")(grid, block, (*spectra, total, cross, np.int32(frames), size, count))
+    kernel("shell_power", "gradient")((kept.shells, patches), block, (cross, kept.start, power, count, shells))
     kernel("frame_gradient", "gradient")(
-        (frames, patches), (_THREADS,), (spectra, *where, shifts, damage, gain, total, gradient, *sizes)
+        (frames, patches), block, (*spectra, kept.shell, gain, total, gradient, np.int32(frames), size, count, shells)
     )
     return gradient, power
 
 
 def patch_gradient(
-    spectra: NDArray[np.complex64],
+    packed: NDArray[np.int16],
+    scale: NDArray[np.float32],
     runs: NDArray[np.int32],
     shell: NDArray[np.int32],
     ky: NDArray[np.float32],
     kx: NDArray[np.float32],
     shifts: NDArray[np.float64],
-    damage: NDArray[np.float32],
     gain: NDArray[np.float32],
     gradient: NDArray[np.float64],
     power: NDArray[np.float64],
@@ -76,7 +79,6 @@ def patch_gradient(
     """See ``reference.gradient.patch_gradient``; to the current device and back."""
     import cupy
 
-    kept = Coefficients(runs, shell, ky, kx, power.size)
-    on_device = [cupy.asarray(a) for a in (spectra[None], shifts[None].astype(np.float32), damage, gain[None])]
-    found = patch_gradients(kept, *on_device)
-    gradient[...], power[...] = (array.get()[0] for array in found)
+    kept = Coefficients(runs, shell, ky, kx, scale.size, power.size)
+    given = [cupy.asarray(a[None]) for a in (packed, scale, shifts.astype(np.float32), gain)]
+    gradient[...], power[...] = (array.get()[0] for array in patch_gradients(kept, *given))

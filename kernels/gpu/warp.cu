@@ -1,9 +1,12 @@
-// warp_accumulate: sample a frame at x + d(x) with a quintic B-spline and add it to R sums, weighted.
+// warp_accumulate for one frame: sample it at x + d(x) with a quintic B-spline and add it to R sums, weighted.
 // The definition is kernels/reference/warp.py. A thread gathers one pixel: no two write the same place.
-//   rows     n x (w + 2 pad)   band of the frame; rows[k, c] is the pixel (top + k, c - pad)
-//   dy, dx   gy x gx           displacement at the nodes (a cell, b cell), pixels
+//   frame    h x w             gain applied
+//   shifts   2 x cells x cells displacement (y, x) in 1/1024 px, in cells of 16 x 16 px of the band
 //   weights  sums
 //   out      sums x m x w      rows first ... first + m - 1, changed in place
+
+#define CELL 16
+#define UNIT 1024
 
 __device__ void taps(float f, float* t) {
   const float g = 1.0f - f, f2 = f * f, g2 = g * g;
@@ -15,32 +18,41 @@ __device__ void taps(float f, float* t) {
   t[5] = f2 * f2 * f;
 }
 
-extern "C" __global__ void warp_accumulate(const float* __restrict__ rows, const float* __restrict__ dy,
-                                           const float* __restrict__ dx, const float* __restrict__ weights,
-                                           float* __restrict__ out, int width, int m, int pad, int top, int first,
-                                           int cell, int gx, int sums) {
-  const int j = blockIdx.x * blockDim.x + threadIdx.x;
+__device__ int mirrored(int i, int n) {
+  int m = i % (2 * n);
+  if (m < 0) m += 2 * n;
+  return m < n ? m : 2 * n - 1 - m;
+}
+
+__device__ int floor_div(int a, int b) {
+  const int q = a / b;
+  return q * b > a ? q - 1 : q;
+}
+
+extern "C" __global__ void warp_accumulate(const float* __restrict__ frame, const int* __restrict__ shifts,
+                                           const float* __restrict__ weights, float* __restrict__ out, int height,
+                                           int width, int m, int first, int offset, int cells_y, int cells_x, int sums) {
+  const int x = blockIdx.x * blockDim.x + threadIdx.x;
   const int i = blockIdx.y * blockDim.y + threadIdx.y;
-  if (j >= width || i >= m) return;
-  const int y = first + i, a = y / cell, b = j / cell;
-  const float f = (float)(y - a * cell) / (float)cell, g = (float)(j - b * cell) / (float)cell;
-  const long long n = (long long)a * gx + b;
-  const float v = (dy[n] * (1.0f - g) + dy[n + 1] * g) * (1.0f - f) + (dy[n + gx] * (1.0f - g) + dy[n + gx + 1] * g) * f;
-  const float u = (dx[n] * (1.0f - g) + dx[n + 1] * g) * (1.0f - f) + (dx[n + gx] * (1.0f - g) + dx[n + gx + 1] * g) * f;
-  const float vf = floorf(v), uf = floorf(u);
-  float ty[6], tx[6];
-  taps(v - vf, ty);
-  taps(u - uf, tx);
-  const long long stride = (long long)width + 2 * pad;
-  const float* p = rows + (long long)(y + (int)vf - 2 - top) * stride + (j + (int)uf - 2 + pad);
+  if (x >= width || i >= m) return;
+  const int* down = shifts + (i / CELL) * cells_x;
+  const int u = shifts[(cells_y + i / CELL) * cells_x + x / CELL];
+  const int whole = floor_div(u, UNIT);
+  float tx[6], ty[6];
+  taps((float)(u - whole * UNIT) / UNIT, tx);
   float value = 0.0f;
-  for (int r = 0; r < 6; r++) {
+  for (int k = 0; k < 6; k++) {
+    const int column = x + whole + k - 2;
+    int cell = floor_div(column - offset, CELL);
+    cell = cell < 0 ? 0 : cell >= cells_x ? cells_x - 1 : cell;
+    const int v = down[cell], step = floor_div(v, UNIT), at = mirrored(column, width);
+    taps((float)(v - step * UNIT) / UNIT, ty);
     float line = 0.0f;
-    for (int c = 0; c < 6; c++) line += tx[c] * p[c];
-    value += ty[r] * line;
-    p += stride;
+    for (int r = 0; r < 6; r++)
+      line += ty[r] * frame[(long long)mirrored(first + i + step + r - 2, height) * width + at];
+    value += tx[k] * line;
   }
   value *= 1.0f / 14400.0f;
-  const long long at = (long long)i * width + j, image = (long long)m * width;
+  const long long at = (long long)i * width + x, image = (long long)m * width;
   for (int s = 0; s < sums; s++) out[s * image + at] += weights[s] * value;
 }

@@ -10,28 +10,30 @@ from pypcore.kernels.gpu.module import blocks, kernel
 _BLOCK = (32, 8)
 
 
-def add_warped(rows: Any, top: int, pad: int, dy: Any, dx: Any, cell: int, weights: Any, first: int, out: Any) -> None:
-    """Do as ``warp_accumulate``, on arrays that lie on the current device."""
-    sums, m, width = out.shape
+def add_warped(frame: Any, shifts: Any, offset: int, weights: Any, first: int, out: Any) -> None:
+    """Do as ``warp_accumulate`` for one ``frame`` [h, w] float32, gain applied; all arrays on the current device."""
+    (height, width), (sums, m, _), (_, cells_y, cells_x) = frame.shape, out.shape, shifts.shape
     grid = (blocks(width, _BLOCK[0]), blocks(m, _BLOCK[1]))
-    numbers = [np.int32(n) for n in (width, m, pad, top, first, cell, dy.shape[1], sums)]
-    kernel("warp_accumulate", "warp")(grid, _BLOCK, (rows, dy, dx, weights, out, *numbers))
+    numbers = [np.int32(n) for n in (height, width, m, first, offset, cells_y, cells_x, sums)]
+    kernel("warp_accumulate", "warp")(grid, _BLOCK, (frame, shifts, weights, out, *numbers))
 
 
 def warp_accumulate(
-    rows: NDArray[np.float32],
-    top: int,
-    pad: int,
-    dy: NDArray[np.float32],
-    dx: NDArray[np.float32],
-    cell: int,
+    frames: list[NDArray[Any]],
+    gain: NDArray[np.float32] | None,
+    shifts: NDArray[np.int32],
+    offsets: NDArray[np.int32],
     weights: NDArray[np.float32],
     first: int,
     out: NDArray[np.float32],
 ) -> None:
-    """See ``reference.warp.warp_accumulate``; to the current device and back."""
+    """See ``reference.warp.warp_accumulate``; to the current device and back, a frame at a time."""
     import cupy
 
-    on_device = [cupy.asarray(a) for a in (rows, dy, dx, weights, out)]
-    add_warped(on_device[0], top, pad, on_device[1], on_device[2], cell, on_device[3], first, on_device[4])
-    out[...] = on_device[4].get()
+    sums, multiplier = cupy.asarray(out), None if gain is None else cupy.asarray(gain)
+    for frame, shift, offset, weight in zip(frames, shifts, offsets, weights, strict=True):
+        counts = cupy.asarray(frame).astype(cupy.float32)  # raw counts travel: a quarter of the bytes
+        if multiplier is not None:
+            counts *= multiplier
+        add_warped(counts, cupy.asarray(shift), int(offset), cupy.asarray(weight), first, sums)
+    out[...] = sums.get()

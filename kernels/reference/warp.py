@@ -1,7 +1,12 @@
 """Definition of ``warp_accumulate``."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+CELL = 16  # pixels: a displacement holds for a square of so many a side
+UNIT = 1024  # displacements are whole numbers of 1/1024 px
 
 
 def quintic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -13,42 +18,47 @@ def quintic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def warp_accumulate(
-    rows: NDArray[np.float32],
-    top: int,
-    pad: int,
-    dy: NDArray[np.float32],
-    dx: NDArray[np.float32],
-    cell: int,
+    frames: list[NDArray[Any]],
+    gain: NDArray[np.float32] | None,
+    shifts: NDArray[np.int32],
+    offsets: NDArray[np.int32],
     weights: NDArray[np.float32],
     first: int,
     out: NDArray[np.float32],
 ) -> None:
-    """Sample a frame at x + d(x) with a quintic B-spline, unfiltered, and add it to each of R sums, weighted.
+    """Sample frames at x + d(x) with a quintic B-spline, unfiltered, and add each to R sums, weighted.
 
-    ``rows`` [n, w + 2 pad]: a band of the frame; rows[k, c] is the pixel (top + k, c - pad).
-    ``dy``, ``dx`` [gy, gx]: displacement in pixels at the nodes (a cell, b cell), bilinear in between.
-    ``weights`` [R]; ``out`` [R, m, w]: sums of the rows first ... first + m - 1, changed in place.
-    The band must reach 2 pixels before and 3 beyond every sampled position; nothing checks it here.
+    ``frames``: T raw frames [h, w] of bytes, 16-bit whole numbers or float32; ``gain`` [h, w] multiplies them, or
+    None. ``shifts`` [T, 2, cells down, cells along]: displacement (y, x) in 1/1024 px in cells of 16 x 16 px of the
+    band. ``offsets`` [T]: about the mean of a frame's x shift, whole px. ``weights`` [T, R]. ``out`` [R, m, w]: sums
+    of the rows first ... first + m - 1, changed in place. Beyond its edges a frame is mirrored.
+
+    The two axes are filtered one after the other. For column c of the frame, first, with the y shift of the cell
+    that c - offset is in (it is the same cell, or its neighbour, in which the result is wanted); then along the row.
     Dividing the sum's transform by the spline's (see ``pypcore.motion.summing``) makes it interpolate.
     """
-    _, m, w = out.shape
+    _, m, width = out.shape
     y = first + np.arange(m)[:, None]
-    x = np.arange(w)[None, :]
-    v = y + _bilinear(dy, y / cell, x / cell)
-    u = x + _bilinear(dx, y / cell, x / cell)
-    row, column = np.floor(v).astype(int), np.floor(u).astype(int)
-    value = np.zeros((m, w))
-    for a in range(-2, 4):
-        for b in range(-2, 4):
-            pixel = rows[row + a - top, column + b + pad].astype(float)
-            value += quintic(v - row - a) * quintic(u - column - b) * pixel
-    out += (weights[:, None, None] * value).astype(np.float32)
+    x = np.arange(width)[None, :]
+    for frame, shift, offset, weight in zip(frames, shifts, offsets, weights, strict=True):
+        pixels = frame.astype(float) if gain is None else frame.astype(float) * gain
+        down, along = (s.astype(int).repeat(CELL, 0)[:m] for s in shift)
+        column = np.arange(along.min() // UNIT - 2, width + along.max() // UNIT + 4)
+        cell = np.clip((column - offset) // CELL, 0, down.shape[1] - 1)
+        v = down[:, cell]
+        at_column = _mirror(column, width)
+        filtered = np.zeros((m, column.size))
+        for k in range(-2, 4):
+            row = _mirror(y + v // UNIT + k, len(pixels))
+            filtered += quintic(v % UNIT / UNIT - k) * pixels[row, at_column]
+        u = along.repeat(CELL, 1)[:, :width]
+        value = np.zeros((m, width))
+        for k in range(-2, 4):
+            taken = np.take_along_axis(filtered, x + u // UNIT + k - column[0], 1)
+            value += quintic(u % UNIT / UNIT - k) * taken
+        out += (weight[:, None, None] * value).astype(np.float32)
 
 
-def _bilinear(nodes: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    a, b = np.floor(y).astype(int), np.floor(x).astype(int)
-    f, g = y - a, x - b
-    n = nodes.astype(float)
-    upper = n[a, b] * (1 - g) + n[a, b + 1] * g
-    lower = n[a + 1, b] * (1 - g) + n[a + 1, b + 1] * g
-    return upper * (1 - f) + lower * f
+def _mirror(index: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    folded = np.mod(index, 2 * n)
+    return np.minimum(folded, 2 * n - 1 - folded)

@@ -1,6 +1,7 @@
 """What every movie can do, whatever file it comes from."""
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
@@ -64,8 +65,13 @@ def open_file(path: Path) -> int:
 def read_at(descriptor: int, count: int, offset: int, path: Path) -> bytearray:
     """Return ``count`` bytes from ``offset``; safe from several threads. Raise InputError where they end early."""
     buffer = bytearray(count)
-    view = memoryview(buffer)
-    done = 0
+    read_into(descriptor, memoryview(buffer), offset, path)
+    return buffer
+
+
+def read_into(descriptor: int, view: memoryview, offset: int, path: Path) -> None:
+    """Fill the bytes of ``view`` from ``offset`` of the file; as ``read_at`` otherwise."""
+    done, count = 0, view.nbytes
     while done < count:  # one call gives at most 2 GiB, or less on some file systems
         try:
             got = os.preadv(descriptor, [view[done:]], offset + done)
@@ -74,7 +80,20 @@ def read_at(descriptor: int, count: int, offset: int, path: Path) -> bytearray:
         if got == 0:
             raise InputError(f"{path}: ends at byte {offset + done}, in the middle of its data; {COPY_AGAIN}")
         done += got
-    return buffer
+
+
+class Scratch(threading.local):
+    """Bytes that a thread works in again and again: fresh memory costs as much time as decoding into it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, npt.NDArray[np.uint8]] = {}
+
+    def bytes(self, name: str, count: int) -> npt.NDArray[np.uint8]:
+        """Return ``count`` bytes for the purpose ``name``, of any content, the thread's own until it asks again."""
+        kept = self._kept.get(name)
+        if kept is None or kept.size < count:
+            kept = self._kept[name] = np.empty(count, np.uint8)
+        return kept[:count]
 
 
 COPY_AGAIN = "it was cut off or is still being written: copy it again"

@@ -14,9 +14,14 @@ _COMPRESSED_STARTS = {b"\x1f\x8b": "gzip", b"BZ": "bzip2"}
 
 
 def open_movie(
-    path: Path, *, eer_fractions: int | None = None, eer_group: int | None = None, eer_sampling: int = 1
+    path: Path,
+    *,
+    eer_fractions: int | None = None,
+    eer_group: int | None = None,
+    eer_sampling: int = 1,
+    least: int = 2,
 ) -> Movie:
-    """Open a movie of more than one frame.
+    """Open a movie of ``least`` frames or more.
 
     MRC (modes 0, 1, 2, 6, 12 and packed 4-bit 101; plain, gzip, bzip2), TIFF and BigTIFF (none, LZW, deflate), EER.
     ``eer_fractions``, ``eer_group`` and ``eer_sampling`` matter for EER alone: see ``EerMovie``. Raises InputError,
@@ -28,7 +33,7 @@ def open_movie(
     finally:
         os.close(descriptor)
     movie = _open(path, start, eer_fractions, eer_group, eer_sampling)
-    if movie.shape[0] < 2:
+    if movie.shape[0] < least:
         movie.close()
         raise InputError(f"{path}: one frame only; a movie has at least 2: is it a sum, or its gain reference?")
     return movie

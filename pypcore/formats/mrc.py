@@ -145,12 +145,19 @@ def read_mrc(path: Path) -> tuple[npt.NDArray[Any], float | None]:
 
 
 def write_mrc(
-    path: Path, data: npt.NDArray[Any], pixel_size: float, *, float16: bool = False, volume: bool = False
+    path: Path,
+    data: npt.NDArray[Any],
+    pixel_size: float,
+    *,
+    float16: bool = False,
+    volume: bool = False,
+    label: str = "pypcore",
 ) -> None:
     """Write an image [y, x], or a stack of images or (``volume``) a map [z, y, x].
 
     ``pixel_size`` in Å. Integers of the MRC's types (int8, int16, uint16) are kept, all else becomes float32
-    (mode 2), or float16 (mode 12, for RELION 4 and newer). The same data give the same bytes: no date is written.
+    (mode 2), or float16 (mode 12, for RELION 4 and newer). ``label``, ASCII of at most 80 characters, says what it is.
+    The same data give the same bytes: no date is written.
     Raises InputError where a value does not fit float16.
     """
     import mrcfile
@@ -167,7 +174,7 @@ def write_mrc(
             file.set_image_stack()
         file.voxel_size = pixel_size
         file.header.label[:] = b""
-        file.header.label[0] = b"pypcore"
+        file.header.label[0] = label.encode("ascii")[:80]
         file.header.nlabl = 1
 
 

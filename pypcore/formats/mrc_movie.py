@@ -6,8 +6,10 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
+
 from pypcore.errors import InputError
-from pypcore.formats.movie_base import COPY_AGAIN, Array, Movie, open_file, read_at
+from pypcore.formats.movie_base import COPY_AGAIN, Array, Movie, open_file, read_at, read_into
 from pypcore.formats.mrc import HEADER_BYTES, MrcHeader, check_length, parse_header
 
 _KEPT = 8  # frames that a compressed movie keeps when a later one is asked for first
@@ -31,7 +33,11 @@ class MrcMovie(Movie):
     def _read(self, frame: int) -> Array:
         header = self._header
         place = header.offset + frame * header.section_bytes
-        return header.unpack(read_at(self._descriptor, header.section_bytes, place, self.path))
+        if header.packed:
+            return header.unpack(read_at(self._descriptor, header.section_bytes, place, self.path))
+        image = np.empty(header.shape[1:], header.dtype)
+        read_into(self._descriptor, image.view(np.uint8).reshape(-1).data, place, self.path)
+        return image if image.dtype.isnative else image.astype(image.dtype.newbyteorder("="))
 
     def close(self) -> None:
         """Close the file."""

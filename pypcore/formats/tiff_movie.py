@@ -4,16 +4,19 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
 from pypcore.errors import InputError
-from pypcore.formats.movie_base import COPY_AGAIN, Array, Movie, open_file, plausible_pixel_size, read_at
+from pypcore.formats.movie_base import COPY_AGAIN, Array, Movie, Scratch, open_file, plausible_pixel_size, read_into
 
 COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32946: "deflate"}
 _ANGSTROM_PER_UNIT = {2: 2.54e8, 3: 1e8}  # TIFF's resolution units: inch, cm
+
+_scratch = Scratch()
 
 
 class TiffMovie(Movie):
@@ -102,17 +105,57 @@ def check_pages(pages: Sequence[tifffile.TiffPage], compressions: dict[int, str]
 def decode_page(page: tifffile.TiffPage, descriptor: int, path: Path, *, reverse: bool) -> Array:
     """Return the pixels of one page; ``reverse`` puts the last row first. Safe from several threads."""
     height, width = page.shape
-    image = np.zeros((height, width), page.dtype)
+    if page.dtype is None:
+        raise InputError(f"{path}: frame {page.index + 1} has pixels of {page.bitspersample} bits; 8 and 16 are read")
+    image = np.empty((height, width), page.dtype.newbyteorder("="))
     rows_of_file = image[::-1] if reverse else image
+    own_lzw = _is_plain_lzw(page, image.itemsize)
+    if not own_lzw:
+        image[...] = 0  # strips may be left out
     for index, (offset, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
-        data = bytes(read_at(descriptor, count, offset, path))
+        data = _scratch.bytes("read", count)
+        read_into(descriptor, data.data, offset, path)
         try:
-            strip, (_, _, y, x, _), (_, rows, columns, _) = page.decode(data, index)
+            if own_lzw and not _is_old_lzw(data):
+                first = index * page.rowsperstrip
+                _decode_lzw(data, rows_of_file[first : first + page.rowsperstrip], page.parent.byteorder)
+                continue
+            strip, (_, _, y, x, _), (_, rows, columns, _) = page.decode(data.tobytes(), index)
         except (RuntimeError, ValueError, IndexError) as error:  # imagecodecs' own errors are RuntimeErrors
             raise InputError(f"{path}: damaged data in frame {page.index + 1} ({error}); {COPY_AGAIN}") from error
         if strip is not None:
             rows_of_file[y : y + rows, x : x + columns] = strip[0, : height - y, : width - x, 0]
+        elif own_lzw:
+            rows_of_file[index * page.rowsperstrip : (index + 1) * page.rowsperstrip] = 0
     return image
+
+
+def _is_plain_lzw(page: tifffile.TiffPage, pixel_bytes: int) -> bool:
+    """Say whether a page is what cameras' programs write: LZW strips of whole bytes, no predictor."""
+    strips = -(-page.shape[0] // page.rowsperstrip) if page.rowsperstrip else 0
+    return bool(
+        page.compression == 5
+        and page.predictor == 1
+        and page.fillorder == 1
+        and not page.is_tiled
+        and page.bitspersample == 8 * pixel_bytes
+        and len(page.dataoffsets) == strips
+    )
+
+
+def _is_old_lzw(data: npt.NDArray[np.uint8]) -> bool:
+    """Say whether LZW data have the bit order from before TIFF 6.0 (imagecodecs knows it)."""
+    return bool(data.size > 1 and data[0] == 0 and data[1] & 1 == 1)
+
+
+def _decode_lzw(data: npt.NDArray[np.uint8], rows: Array, order: Literal["<", ">"]) -> None:
+    from pypcore.kernels.cpu.lzw import lzw_decode
+
+    strip = _scratch.bytes("strip", rows.nbytes)
+    found = lzw_decode(data, strip)
+    if found < strip.size:
+        raise ValueError(f"LZW data of {found} bytes where {strip.size} should be")
+    rows[...] = strip.view(rows.dtype.newbyteorder(order)).reshape(rows.shape)
 
 
 def _pixel_size(page: tifffile.TiffPage) -> float | None:

@@ -2,9 +2,15 @@
 
 Frames are compared by cross-correlation of band-passed, further reduced copies, each against the sum of the
 others. Two starts are tried, no motion and a chain that follows the movie frame by frame (which a drift of many
-pixels needs), and the one whose aligned sum has more power is kept. A movie in which no frame correlates with
-the others better than noise does is left where it is.
+pixels needs), and the one whose aligned sum has more power is kept. Where single frames show nothing, sums of 2,
+4, 8 ... of them are compared; frames that still do not correlate are put where their neighbours say. A movie in
+which nothing correlates with the rest better than noise does is left where it is.
+
+Rows and columns of the detector (a wrong gain, the seams of its taps) do not move with the specimen. They lie on
+the two axes of the spectrum, which are left out.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,26 +27,62 @@ _LOW_PASSES = (36.0, 24.0, 16.0, 14.0, 14.0)  # Å, one a round: coarse detail f
 _HIGH_PASS = 150.0  # Å
 _MEMORY = 0.85  # share of the running reference that the next frame still sees
 _LEAP = 40.0  # unbinned pixels: a step between frames as large as this needs good evidence
-SIGNIFICANT = 7.5  # height of the median frame's peak over the noise of its correlation map; noise alone reaches 7
+SIGNIFICANT = 7.5  # height of a peak over the noise of its correlation map; noise alone reaches 7
+_FEWEST = 3  # sums of frames that are compared
+_AXIS = 1  # coefficients to either side of an axis that a pattern of rows or columns reaches
+_FAR = 8  # periods over the frame from which on such a pattern is looked for
+PATTERN = 2.0  # what it has to exceed to be taken for one
 
 
-def align(small: SmallMovie, pixel_size: float, threads: Threads) -> tuple[Array, float]:
-    """Return displacements [T, 2] (y, x) in unbinned pixels, mean 0, and the median height of the peaks.
+@dataclass(frozen=True)
+class Start:
+    """Where frames lie before the fit, and how sure that is."""
 
-    The height is in standard deviations of the correlation map; below 7.5 the displacements are all 0.
-    """
+    displacements: Array  # [T, 2] (y, x), unbinned px, mean 0; 0 where nothing was found
+    height: float  # of the median frame's correlation peak, in standard deviations of its map
+    quality: Array  # [T]: signal that each frame shares with the others, over what it should; about 1
+    group: int  # frames summed until they surely correlated; 0: they never did
+    pattern: float  # power of rows and columns that stay with the detector, over the specimen's on the same axes
+
+
+def align(small: SmallMovie, pixel_size: float, left: Array, threads: Threads) -> Start:
+    """Align the frames; ``left`` [T]: what of its signal each frame should have, for ``Start.quality``."""
     spectra, scale, k = _reduced(small, pixel_size, threads)
-    best, best_power, height = np.zeros((len(spectra.data), 2)), -np.inf, 0.0
+    count, group, best = len(spectra.data), 1, 0.0
+    while True:
+        found, heights = _search(spectra.grouped(group), k, scale)
+        height = float(np.median(heights))
+        if height >= SIGNIFICANT:
+            break
+        best = max(best, height)
+        group *= 2
+        if count // group < _FEWEST:
+            still = np.zeros((count, 2))
+            return Start(still, best, np.ones(count), 0, spectra.pattern(still))
+    sure = heights >= SIGNIFICANT
+    middles = _middles(count, group)
+    d = np.stack([np.interp(np.arange(count), middles[sure], found[sure, axis]) for axis in (0, 1)], 1)
+    quality = spectra.quality(np.exp(-((k * _LOW_PASSES[-1]) ** 2)), d, left) if group == 1 else np.ones(count)
+    return Start((d - d.mean(0)) * scale, height, quality, group, spectra.pattern(d))
+
+
+def _search(spectra: "_Spectra", k: Array, scale: Array) -> tuple[Array, Array]:
+    """Return displacements [T, 2] in pixels of the reduced frames and heights [T] of the better start."""
+    best, best_power, heights = np.zeros((len(spectra.data), 2)), -np.inf, np.zeros(len(spectra.data))
     for start in (best, spectra.chain(np.exp(-((k * _LOW_PASSES[0]) ** 2)), scale)):
-        found, heights = start, np.zeros(len(start))
+        found = start
         for low_pass in _LOW_PASSES:
-            found, heights = spectra.against_the_others(np.exp(-((k * low_pass) ** 2)), found, scale)
+            found, reached = spectra.against_the_others(np.exp(-((k * low_pass) ** 2)), found, scale)
         power = spectra.power(found)
         if power > best_power:
-            best, best_power, height = found, power, float(np.median(heights))
-    if height < SIGNIFICANT:
-        return np.zeros_like(best), height
-    return (best - best.mean(0)) * scale, height
+            best, best_power, heights = found, power, reached
+    return best, heights
+
+
+def _middles(count: int, group: int) -> Array:
+    starts = np.arange(count // group) * group
+    ends = np.append(starts[1:], count)
+    return (starts + ends - 1) / 2
 
 
 class _Spectra:
@@ -49,6 +91,58 @@ class _Spectra:
     def __init__(self, data: NDArray[np.complex64], shape: tuple[int, int], threads: Threads) -> None:
         self.data, self.shape, self.threads = data, shape, threads
         self.ky, self.kx = fft.frequencies(shape)
+        self.kept = ~self._near_axis(0, _AXIS)
+
+    def grouped(self, size: int) -> "_Spectra":
+        """Sums of ``size`` frames each; a short last one joins the one before."""
+        if size == 1:
+            return self
+        edges = np.arange(len(self.data) // size) * size
+        return _Spectra(np.add.reduceat(self.data, edges, axis=0), self.shape, self.threads)
+
+    def pattern(self, d: Array) -> float:
+        """Cross power on the axes of the spectrum with no shift, over that beside them or the noise; 0 if it moves.
+
+        Rows and columns of the detector stay; an edge of the specimen along an axis is stronger in the frames moved
+        back by ``d`` [T, 2].
+        """
+        own = (np.abs(self.data) ** 2).sum(0)
+        # Not near the origin, where power falls steeply and "beside" is farther out than "on".
+        inside = (own > 0) & (np.hypot(*np.meshgrid(*self._index(), indexing="ij")) >= _FAR)
+        on, beside = (self._near_axis(*reach) & inside for reach in ((0, _AXIS), (_AXIS + 1, 4 * _AXIS)))
+        if not (on.any() and beside.any()):
+            return 0.0
+        power = np.abs(self.data.sum(0)) ** 2 - own
+        fixed = power[on].mean(dtype=np.float64)
+        moving = (np.abs(self.total(d)) ** 2 - own)[on].mean(dtype=np.float64)
+        # Where nothing is seen at all, noise is what a pattern has to beat.
+        least = max(power[beside].mean(dtype=np.float64), own[beside].mean(dtype=np.float64))
+        return float(fixed / least) if least > 0 and moving <= fixed else 0.0
+
+    def _near_axis(self, least: int, most: int) -> NDArray[np.bool_]:
+        """Coefficients [y, x] that lie ``least`` to ``most`` beside the nearer axis."""
+        rows, columns = self._index()
+        distance = np.minimum(rows[:, None], columns)
+        return (distance >= least) & (distance <= most)
+
+    def _index(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Periods over the reduced frame in y and x, signs left out."""
+        height, columns = self.data.shape[1:]
+        rows = np.arange(height)
+        return np.minimum(rows, height - rows), np.arange(columns)
+
+    def quality(self, low_pass: Array, d: Array, left: Array) -> Array:
+        """Return [T]: signal shared with the aligned others, over ``left`` [T]; the middle frame has 1."""
+        total = self.total(d)
+        weight = (low_pass**2).astype(np.float32) * self.kept
+
+        def one(t: int) -> float:
+            frame = self.moved(t, d[t])
+            return float((np.real(frame * np.conj(total - frame)) * weight).sum(dtype=np.float64))
+
+        shared = np.array(list(self.threads.map(one, range(len(d))))) / (left * (left.sum() - left))
+        middle = float(np.median(shared))
+        return shared / middle if middle > 0 else np.ones(len(d))
 
     def moved(self, t: int, d: Array) -> NDArray[np.complex64]:
         """Frame ``t`` with a displacement taken out."""
@@ -62,7 +156,7 @@ class _Spectra:
         return total
 
     def power(self, d: Array) -> float:
-        return float((np.abs(self.total(d)) ** 2).sum(dtype=np.float64))
+        return float((np.abs(self.total(d) * self.kept) ** 2).sum(dtype=np.float64))
 
     def against_the_others(self, low_pass: Array, d: Array, scale: Array) -> tuple[Array, Array]:
         """One round: each frame against the aligned sum of all others."""
@@ -92,7 +186,7 @@ class _Spectra:
         Of two peaks nearly as high the nearer one wins: the log of the odds falls with the square of the step.
         """
         reach = [int(min(REACH / s, n // 3)) for s, n in zip(scale, self.shape, strict=True)]
-        correlation = fft.irfft2(product, self.shape)
+        correlation = fft.irfft2(product * self.kept, self.shape)
         deviation = float(correlation.std())
         if deviation == 0:
             return np.zeros(2), 0.0

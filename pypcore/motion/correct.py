@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,23 @@ from threadpoolctl import threadpool_limits
 from pypcore.errors import InputError
 from pypcore.motion.estimate import Estimate, estimate
 from pypcore.motion.field import MotionField
+from pypcore.motion.figures import figures, travel
 from pypcore.motion.frames import Frames, FrameSource
-from pypcore.motion.memory import plan_memory
+from pypcore.motion.magnification import Stretched
+from pypcore.motion.memory import Work, plan_memory
 from pypcore.motion.parallel import Threads
+from pypcore.motion.patches import choose_patches
 from pypcore.motion.settings import MotionSettings
 from pypcore.motion.small import decimation, shrink
 from pypcore.motion.spectrum import group_factors, power_spectrum
 from pypcore.motion.summing import Combine, Grid, Warp
-from pypcore.motion.weights import dose_weights, low_rank
+from pypcore.motion.weights import blur_aware_weights, dose_weights, low_rank
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 
 SMALLEST = 64  # pixels
-EARLY = 4.0  # e-/Å²: motion up to here is "early", as in RELION
+_BLUR_TERMS = 2  # sums beside those of the damage: memory is planned before the blur is known
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Corrected:
     power_spectrum: Image | None  # [512, 512]
     pixel_size: float  # Å, of the images
     field: MotionField
+    estimate: Estimate
     hot_pixels: NDArray[np.intp]  # [n, 2] (y, x)
     figures: dict[str, Any]
 
@@ -87,10 +91,22 @@ def correct_movie(
     step = decimation(settings.pixel_size, shape)
     grid = Grid.of(shape, settings.binning)
     combine = Combine(grid, settings.pixel_size)
-    weighting = _Weighting(used, combine.k, settings)
-    plan = plan_memory(
-        (len(used), *shape), movie.dtype, step, settings.group, weighting.factors.shape[1], threads, memory
+    plain = _Weighting(_plain_weights(used, combine.k, settings), settings)
+    blurred = settings.dose_weighting and settings.weights == "blur-aware"
+    halves = 1 + settings.even_odd
+    sums = min(plain.factors.shape[1] + _BLUR_TERMS * halves * blurred, len(used) * halves)
+    work = Work(
+        shape=(len(used), *shape),
+        dtype=movie.dtype,
+        step=step,
+        group=settings.group,
+        numbers=choose_patches(*shape, settings.pixel_size) if settings.patches is None else settings.patches,
+        sums=sums,
+        images=len(plain.curves),
+        threads=threads,
+        again=settings.power_spectrum,
     )
+    plan = plan_memory(work, memory)
     if plan.needed > memory:
         log.warning("%s: needs about %.1f GB of memory, %.1f are allowed", movie.path, plan.needed / 1e9, memory / 1e9)
     # One BLAS thread: ours are busy already, and sums must not depend on how many there are.
@@ -99,8 +115,14 @@ def correct_movie(
         tell(0.2)
         found = estimate(shrink(frames, step, settings.group, workers), shape, used, settings, workers, log)
         tell(0.5)
-        warp = Warp(found.field)
-        images = _combined(warp, frames, weighting, plan.sums, combine, workers)
+        weighting = plain
+        if blurred:
+            at = settings.pre_dose + (np.array(used) + 0.5) * settings.dose
+            blur = travel(found, settings), found.spread, found.amplitude
+            weighting = _Weighting(blur_aware_weights(at, combine.k, settings.voltage, *blur), settings)
+        stretched = settings.magnification
+        warp = Warp(found.field if stretched is None else Stretched(found.field, *stretched))
+        images = _combined(warp, frames, weighting, plan.sums, combine, workers, keep=settings.power_spectrum)
         tell(0.9)
         spectrum = pixel = None
         if settings.power_spectrum:
@@ -112,9 +134,9 @@ def correct_movie(
             )
             spectrum, pixel = power_spectrum(sums, shape, settings.pixel_size)
     tell(1.0)
-    figures = _figures(found, frames, used, settings)
+    shown = figures(found, frames, used, settings)
     if pixel is not None:
-        figures["power_spectrum_pixel_size"] = pixel
+        shown["power_spectrum_pixel_size"] = pixel
     return Corrected(
         micrograph=images["micrograph"],
         unweighted=images.get("unweighted"),
@@ -124,7 +146,8 @@ def correct_movie(
         pixel_size=settings.pixel_size * float(grid.binning),
         field=found.field,
         hot_pixels=frames.hot_pixels,
-        figures=figures,
+        estimate=found,
+        figures=shown,
     )
 
 
@@ -139,82 +162,59 @@ def _used(movie: FrameSource, settings: MotionSettings) -> range:
     return range(settings.first - 1, last)
 
 
+def _plain_weights(used: range, k: Array, settings: MotionSettings) -> Array:
+    """Return RELION's weights [T, K], 1 without dose weighting."""
+    if not settings.dose_weighting:
+        return np.ones((len(used), k.size))
+    return dose_weights(settings.pre_dose + (np.array(used) + 1.0) * settings.dose, k, settings.voltage)
+
+
 class _Weighting:
     """Factors of the sums made in one pass, and the radial curves that turn them into each image."""
 
-    def __init__(self, used: range, k: Array, settings: MotionSettings) -> None:
-        """Split the weights of the frames ``used`` at the frequencies ``k`` (1/Å)."""
-        plain = np.ones((len(used), 1))
-        weights = plain
-        if settings.dose_weighting:
-            exposures = settings.pre_dose + (np.array(used) + 1.0) * settings.dose
-            weights = np.hstack([dose_weights(exposures, k, settings.voltage), plain / np.sqrt(len(used))])
+    def __init__(self, weights: Array, settings: MotionSettings) -> None:
+        """Split ``weights`` [T, K]."""
+        count = len(weights)
         a, b = low_rank(weights)
-        flat = np.repeat(b[:, -1:] * np.sqrt(len(used) if settings.dose_weighting else 1), k.size, 1)
-        weighted = b[:, :-1] if settings.dose_weighting else flat
+        weighted = [(r, curve) for r, curve in enumerate(b)]
+        flat = weighted
+        if settings.save_unweighted and settings.dose_weighting:
+            a = np.hstack([a, np.ones((count, 1))])
+            flat = [(len(b), np.ones(weights.shape[1]))]
         self.curves: dict[str, list[tuple[int, Array]]] = {}  # image -> (sum, curve)
-        everything = range(len(b))
+        halves = [0]
+        self.factors = a
         if settings.even_odd:
-            odd = (np.arange(len(used)) % 2 == 0)[:, None]  # the first frame is number 1
+            odd = (np.arange(count) % 2 == 0)[:, None]  # the first frame is number 1
             self.factors = np.hstack([a * odd, a * ~odd])
-            rank, everything = len(b), range(2 * len(b))
-            self.curves["odd"] = [(r, weighted[r]) for r in range(rank)]
-            self.curves["even"] = [(rank + r, weighted[r]) for r in range(rank)]
-        else:
-            self.factors = a
-        self.curves["micrograph"] = [(r, weighted[r % len(b)]) for r in everything]
+            halves = [0, a.shape[1]]
+            for name, first in (("odd", 0), ("even", a.shape[1])):
+                self.curves[name] = [(first + r, curve) for r, curve in weighted]
+        self.curves["micrograph"] = [(first + r, curve) for first in halves for r, curve in weighted]
         if settings.save_unweighted:
-            self.curves["unweighted"] = [(r, flat[r % len(b)]) for r in everything]
+            self.curves["unweighted"] = [(first + r, curve) for first in halves for r, curve in flat]
 
 
 def _combined(
-    warp: Warp, frames: Frames, weighting: _Weighting, at_once: int, combine: Combine, threads: Threads
+    warp: Warp,
+    frames: Frames,
+    weighting: _Weighting,
+    at_once: int,
+    combine: Combine,
+    threads: Threads,
+    *,
+    keep: bool,
 ) -> dict[str, Image]:
-    """Make all images, ``at_once`` sums in one pass over the frames."""
-    spectra: dict[str, NDArray[np.complex64]] = {}
+    """Make all images, ``at_once`` sums in one pass over the frames; unless ``keep``, these are let go then."""
+    spectra = {name: combine.empty() for name in weighting.curves}
     for low in range(0, weighting.factors.shape[1], at_once):
         sums = warp.add(frames, weighting.factors[:, low : low + at_once], threads)
-
-        def one(r: int, low: int = low, sums: Image = sums) -> dict[str, NDArray[np.complex64]]:
-            spectrum = combine.spectrum(sums[r])
-            return {
-                name: combine.filter(spectrum, curve)
-                for name, parts in weighting.curves.items()
-                for number, curve in parts
-                if number == low + r
-            }
-
-        for parts in threads.map(one, range(len(sums))):
-            for name, part in parts.items():
-                if name in spectra:
-                    spectra[name] += part
-                else:
-                    spectra[name] = part
+        if not keep and low + at_once >= weighting.factors.shape[1]:
+            frames.release()
+        for r, spectrum in enumerate(threads.map(combine.spectrum, sums), low):
+            for name, parts in weighting.curves.items():
+                for number, curve in parts:
+                    if number == r:
+                        combine.add(spectrum, curve, spectra[name])
+        del sums, spectrum  # before the next are made
     return dict(zip(spectra, threads.map(combine.image, spectra.values()), strict=True))
-
-
-def _figures(found: Estimate, frames: Frames, used: range, settings: MotionSettings) -> dict[str, Any]:
-    """Return what the user is shown of one movie; motion in Å."""
-    path = found.field.whole * settings.pixel_size
-    steps = np.hypot(*np.diff(path, axis=0).T)
-    # RELION: the step into the frame number f (from 0) is early while f frames make up less than 4 e-/Å².
-    early = settings.pre_dose + np.array(used)[1:] * settings.nominal_dose < EARLY
-    local = found.field.local * settings.pixel_size
-    figures: dict[str, Any] = {
-        "motion_total": float(steps.sum()),
-        "motion_early": float(steps[early].sum()),
-        "motion_late": float(steps[~early].sum()),
-        "motion_per_frame": [[float(y), float(x)] for y, x in path],
-        "motion_local": float(np.sqrt((local**2).sum(1).mean())),
-        "mean_counts": frames.mean,
-        "hot_pixels": len(frames.hot_pixels),
-        "bad_pixels": frames.bad_pixels,
-        "peak_height": found.peak_height,
-        "patches": list(found.patches),
-        "rounds": found.rounds,
-    }
-    if found.strengths is not None:
-        figures["motion_error"] = float(np.sqrt((found.error**2).mean()))
-        figures["motion_error_per_frame"] = [float(e) for e in found.error]
-        figures["strengths"] = asdict(found.strengths)
-    return figures

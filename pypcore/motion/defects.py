@@ -58,6 +58,17 @@ class Replacement:
         choice = _hash(self._pixel + (np.uint64(frame) << np.uint64(40))) % self._count.astype(np.uint64)
         return self._source[np.arange(self.y.size), choice.astype(np.int64)]
 
+    def gain(self, gain: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what makes a neighbour's raw count right at each bad pixel, over all neighbours that may come.
+
+        The reciprocal of the mean of their reciprocal gains; 1 where no good pixel is within reach.
+        """
+        few = np.arange(_OFFSETS) < self._count[:, None]
+        around = gain.ravel()[np.where(few, self._source, 0)]
+        with np.errstate(divide="ignore"):
+            mean = np.where(few, 1 / around.astype(np.float64), 0).sum(1) / self._count
+        return np.where(np.isfinite(mean) & (mean > 0), 1 / np.where(mean > 0, mean, 1), 1).astype(np.float32)
+
 
 def _hash(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Mix the bits (the finaliser of SplitMix64; Steele, Lea and Flood 2014)."""

@@ -1,27 +1,41 @@
 """From small frames to the motion field: a coarse start, then rounds of likelihood and prior."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.motion import coarse
+from pypcore.motion import coarse, outliers
 from pypcore.motion.field import MotionField
 from pypcore.motion.parallel import Threads
 from pypcore.motion.patches import DamageCurve, Patches, choose_patches
-from pypcore.motion.prior import Fit, Layout, Prior, Strengths, choose
+from pypcore.motion.prior import Fit, Layout, Prior, Strengths
 from pypcore.motion.settings import MotionSettings
 from pypcore.motion.small import SmallMovie, group_of
+from pypcore.motion.strengths import choose
 
 Array = NDArray[np.float64]
 
-_ROUNDS = 6
+_ROUNDS = 8
 _CHOOSE = (1, 2)  # rounds in which the strengths are chosen: the start has settled, the signal is known
 _CLOSE = 0.02  # unbinned px: no patch of any frame moved more in the last round
 _LEAP = 3.0  # unbinned px a round may move anything
 _NODES = 25  # of the field's grid along the longer side
 _CHECKED = 5  # points along each axis at which the posterior error is evaluated
+_SHARED = np.array([1 / 25.0])  # 1/Å: where most of what whole frames share is
+_FINE = np.array([1 / 4.0])  # 1/Å
+_BELIEVED = 8.0  # log evidence for a motion, where no correlation peak stands for it
+
+
+@dataclass(frozen=True)
+class PatchFindings:
+    """What each patch had to say."""
+
+    centres: Array  # [P, 2] (y, x), unbinned px
+    level: Array  # [P]: power of its signal, 1 on average
+    misfit: Array  # [P]: squared pull on the field at the end, over what is usual
+    unlike: NDArray[np.bool_]  # [P]: pulls too hard, and was held back
 
 
 @dataclass(frozen=True)
@@ -29,11 +43,16 @@ class Estimate:
     """A motion field and what is known of its quality."""
 
     field: MotionField
-    error: Array  # [T], posterior rms of the 2-D motion about its time mean, Å
-    peak_height: float  # of the coarse correlation, in standard deviations
+    error: Array  # [T], posterior rms of the 2-D motion about its time mean, Å; NaN where nothing was found
+    spread: Array  # [T], posterior rms an axis about the mean weighted by what frames carry at 4 Å, Å; 0 likewise
+    start: coarse.Start
+    poor: NDArray[np.bool_]  # [T]: frames with too little signal in common with the others
+    amplitude: Array  # [T]: what each frame was taken to count for, 1 but for poor ones
     strengths: Strengths | None  # None: nothing to align on
-    evidence: float
-    patches: tuple[int, int]
+    evidence: float  # log, over no motion at all
+    local_evidence: float  # log, over the frame moving as one
+    numbers: tuple[int, int]  # patches (x, y)
+    patches: PatchFindings | None
     rounds: int
 
 
@@ -51,24 +70,29 @@ def estimate(
     groups = group_of(len(used), settings.group)
     sizes = np.bincount(groups)
     exposures = np.bincount(groups, at_frames) / sizes
-    left = DamageCurve(exposures + settings.pre_dose if settings.dose else None, sizes, settings.voltage)
+    damaging = exposures + settings.pre_dose if settings.dose else None
     numbers = settings.patches if settings.patches is not None else choose_patches(*shape, pixel)
 
-    start, height = coarse.align(small, pixel, threads)
-    if height < coarse.SIGNIFICANT:
-        log.warning("no frame correlates with the others (peak %.1f sd): taken as not moving", height)
-        none = MotionField(np.zeros((len(used), 2)), np.zeros((len(used), 2, 1, 1)), np.zeros(1), np.zeros(1), shape)
-        return Estimate(none, np.full(len(used), np.nan), height, None, 0.0, numbers, 0)
-
-    patches = Patches(small, numbers, pixel, left, threads)
+    start = coarse.align(small, pixel, DamageCurve(damaging, sizes, settings.voltage)(_SHARED)[:, 0], threads)
+    poor = outliers.poor_frames(start.quality, start.height)
+    amplitude = outliers.amplitudes(start.quality, poor)
+    left = DamageCurve(damaging, sizes, settings.voltage, amplitude)
+    patterned = start.pattern > coarse.PATTERN
+    patches = Patches(small, numbers, pixel, left, threads, axes=not patterned)
     layout = Layout(exposures, patches.centres, float(max(shape)), local=numbers != (0, 0))
-    d = np.repeat(start[None], len(patches.centres), 0)
+    _tell_start(start, poor, groups, settings.first, log)
+
+    d = np.repeat(start.displacements[None], len(patches.centres), 0)
     signal = patches.measure(d)
     strengths = Strengths()
+    misfits = np.ones(len(patches.centres))
     fit: Fit
     for done in range(1, _ROUNDS + 1):
         data = patches.evaluate(d, signal)
-        signal = data.signal
+        if done > 1:
+            misfits = outliers.misfit(data)
+        level, signal = signal.level, data.signal
+        data = outliers.held_back(data, misfits)
         if done - 1 in _CHOOSE:
             fit = choose(layout, strengths, data, d * pixel)
             strengths = fit.prior.strengths
@@ -79,18 +103,90 @@ def estimate(
         step -= step.mean((0, 1))  # a shift common to all frames is anyone's choice: keep the start's
         step = np.clip(step, -_LEAP, _LEAP)
         d = d + step
-        if done > max(_CHOOSE) and np.abs(step).max() < _CLOSE:
+        if done > max(_CHOOSE) + 1 and np.abs(step).max() < _CLOSE:
             break
-    log.info("%d rounds over %d patches, log evidence %.0f, %s", done, len(patches.centres), fit.evidence, strengths)
-    field = _field(fit, at_frames, shape, pixel)
+    points = _points(shape)
+    damaging = at_frames + settings.pre_dose if settings.dose else None
+    carried = DamageCurve(damaging, 1, settings.voltage, amplitude[groups])(_FINE)[:, 0] ** 2
+    at_rest = Prior(layout, replace(strengths, local=0.0)).solve(data, d * pixel).evidence
+    found = Estimate(
+        field=_field(fit, at_frames, shape, pixel),
+        error=fit.error(at_frames, points),
+        spread=fit.error(at_frames, points, carried) / np.sqrt(2),
+        start=start,
+        poor=poor[groups],
+        amplitude=amplitude[groups],
+        strengths=strengths,
+        evidence=fit.evidence,
+        local_evidence=fit.evidence - at_rest if fit.local.size else 0.0,
+        numbers=numbers,
+        patches=PatchFindings(patches.centres, level, misfits, outliers.unlike(misfits)),
+        rounds=done,
+    )
+    if start.group == 0 and fit.evidence < _BELIEVED:
+        log.warning("no frame correlates with the others (peak %.1f sd): taken as not moving", start.height)
+        count = len(used)
+        return replace(
+            found,
+            field=MotionField(np.zeros((count, 2)), np.zeros((count, 2, 1, 1)), np.zeros(1), np.zeros(1), shape),
+            error=np.full(count, np.nan),
+            spread=np.zeros(count),
+            strengths=None,
+            evidence=0.0,
+            local_evidence=0.0,
+            patches=None,
+        )
+    _tell_fit(found, layout.local, at_frames, settings.first, log)
+    return found
+
+
+def _tell_start(
+    start: coarse.Start, poor: NDArray[np.bool_], groups: NDArray[np.intp], first: int, log: logging.Logger
+) -> None:
+    if start.pattern > coarse.PATTERN:
+        log.warning(
+            "rows or columns stand still on the detector (%.1f times the specimen's power there; a wrong gain?): "
+            "they are left out of the alignment, not of the sum",
+            start.pattern,
+        )
+    if start.group > 1:
+        log.warning("single frames do not correlate: sums of %d were compared to begin with", start.group)
+    if poor.any():
+        for t in np.flatnonzero(poor[groups]):
+            share = max(float(start.quality[groups][t]), 0.0)
+            log.warning(
+                "frame %d has little signal in common with the others (%.0f %% of what it should): weighted down",
+                first + t,
+                100 * share,
+            )
+
+
+def _tell_fit(found: Estimate, local: bool, at_frames: Array, first: int, log: logging.Logger) -> None:
+    assert found.strengths is not None
+    log.info("%d rounds, log evidence %.0f over no motion, %s", found.rounds, found.evidence, found.strengths)
+    if found.evidence <= 0:
+        log.info("no motion is seen (log evidence %.1f)", found.evidence)
+    if local and found.strengths.local == 0:
+        log.info("too little signal for a local motion, or none: the frame is taken to move as one")
+    elif local:
+        log.info("local motion: log evidence %.1f over the frame moving as one", found.local_evidence)
+    for step in found.strengths.steps:
+        after = int(np.searchsorted(at_frames, step))
+        log.info("the specimen jumps between frames %d and %d", first + after - 1, first + after)
+    if found.patches is not None and found.patches.unlike.any():
+        places = found.patches.centres[found.patches.unlike]
+        shown = ", ".join(f"({x:.0f}, {y:.0f})" for y, x in places[:5]) + (", ..." if len(places) > 5 else "")
+        log.warning("%d patches do not fit a smooth motion, held back: x, y = %s", len(places), shown)
+
+
+def _points(shape: tuple[int, int]) -> Array:
     ys, xs = ((np.arange(_CHECKED) + 0.5) / _CHECKED * n for n in shape)
-    points = np.array([(y, x) for y in ys for x in xs])
-    return Estimate(field, fit.error(at_frames, points), height, strengths, fit.evidence, numbers, done)
+    return np.array([(y, x) for y in ys for x in xs])
 
 
 def _field(fit: Fit, at: Array, shape: tuple[int, int], pixel: float) -> MotionField:
     whole = fit.whole_at(at) / pixel
-    if not fit.prior.layout.local:
+    if not fit.local.size:
         grid_y, grid_x = np.zeros(1), np.zeros(1)
         local = np.zeros((len(at), 2, 1, 1))
     else:

@@ -35,6 +35,12 @@ class MotionField:
         by, bx = _spline(self.grid_y, np.asarray(ys, float)), _spline(self.grid_x, np.asarray(xs, float))
         return self.whole[:, :, None, None] + by @ self.local @ bx.T
 
+    def scattered(self, ys: Array, xs: Array) -> Array:
+        """Return the displacement [T, 2, ...] in all frames at the points ``ys``, ``xs`` of one shape."""
+        by, bx = _spline(self.grid_y, ys.ravel()), _spline(self.grid_x, xs.ravel())
+        local = np.einsum("na,tcab,nb->tcn", by, self.local, bx, optimize=True)
+        return (self.whole[:, :, None] + local).reshape(len(self.whole), 2, *ys.shape)
+
     def relion_model(self) -> tuple[Array, Array]:
         """Return the nearest motion in RELION's form: whole-frame part [T, 2] (y, x) and 36 coefficients.
 

@@ -1,22 +1,36 @@
-"""A movie's frames, corrected for gain and bad pixels, from memory or decoded again."""
+"""A movie's frames as raw counts that are good everywhere, from memory or decoded again.
+
+Corrected counts are never stored: every pass multiplies the raw ones, which are a quarter as many bytes, with the
+gain. What stands in for a bad pixel is therefore written into the raw frame itself: the raw count of a good
+neighbour, another one in each frame, while the gain there becomes the neighbours' own (the reciprocal of the mean
+of their reciprocals, so that the pixel's expected count is theirs).
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from pypcore import kernels
 from pypcore.errors import InputError
 from pypcore.motion.defects import Replacement, find_hot
 from pypcore.motion.parallel import Threads
 
 Image = NDArray[np.float32]
+Raw = NDArray[np.generic]
+
+_ROWS = 64  # summed by one thread at a time
+KERNEL_TYPES = "bBhHf"  # what kernels read as it is: 8 and 16 bit whole numbers, float32; others become float32
 
 
 class FrameSource(Protocol):
-    """Where frames come from; ``read`` may be called by several threads at once."""
+    """Where frames come from; ``read`` may be called by several threads at once.
+
+    An array that ``read`` returns and that owns its data is the caller's to change; a view is left alone.
+    """
 
     @property
     def path(self) -> Path: ...  # noqa: D102
@@ -27,31 +41,11 @@ class FrameSource(Protocol):
     def read(self, index: int, /) -> NDArray[np.generic]: ...  # noqa: D102
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One frame: raw counts, and what makes them right when rows are asked for."""
-
-    raw: NDArray[np.generic]
-    gain: Image | None
-    bad_y: NDArray[np.intp]  # sorted
-    bad_x: NDArray[np.intp]
-    values: Image  # in place of the bad pixels
-
-    def rows(self, low: int, high: int, out: Image) -> None:
-        """Write the corrected rows low ... high - 1 to ``out`` [high - low, w]."""
-        if self.gain is None:
-            out[...] = self.raw[low:high]
-        else:
-            np.multiply(self.raw[low:high], self.gain[low:high], out=out, dtype=np.float32, casting="unsafe")
-        a, b = np.searchsorted(self.bad_y, (low, high))
-        out[self.bad_y[a:b] - low, self.bad_x[a:b]] = self.values[a:b]
-
-
 class Frames:
     """The frames used of one movie, counted from 0 at the first one used.
 
     All raw frames are kept when ``keep`` says so; otherwise each pass over the movie reads it again and holds
-    ``ahead`` frames at a time. Nothing that comes out depends on which.
+    ``ahead`` frames at a time. Nothing that comes out depends on which. ``gain`` multiplies raw frames; None: 1.
     """
 
     def __init__(
@@ -68,14 +62,15 @@ class Frames:
         """Read the movie once: check it, sum it, and find its hot pixels."""
         self.count = len(used)
         self.height, self.width = movie.shape[1:]
-        self._movie, self._used, self._gain, self._threads = movie, used, gain, threads
+        self._movie, self._used, self._threads = movie, used, threads
         self._ahead = ahead
-        self._kept: list[NDArray[np.generic]] | None = [] if keep else None
+        self._kept: list[Raw] | None = [] if keep else None
         total = np.zeros((self.height, self.width), np.float32)
-        for raw in threads.map(self._read, range(self.count)):
-            np.add(total, raw, out=total, casting="unsafe")  # in order: the sum of floats depends on it
+        for span in self._spans():
+            raw = list(threads.map(self._read, span))
+            threads.run(partial(_add, raw, total), range(0, self.height, _ROWS))
             if self._kept is not None:
-                self._kept.append(raw)
+                self._kept = raw
         if gain is not None:
             total *= gain
         bad = np.zeros(total.shape, bool) if defects is None else defects.copy()
@@ -88,9 +83,19 @@ class Frames:
             raise InputError(f"{movie.path}: no good pixel is left; check the gain reference and the defects")
         self.mean = float(total[~bad].mean(dtype=np.float64)) / self.count
         self._replacement = Replacement(bad)
+        self.gain = gain
+        if gain is not None and self.bad_pixels:
+            self.gain = gain.copy()
+            self.gain[self._replacement.y, self._replacement.x] = self._replacement.gain(gain)
+        if self._kept is not None:
+            threads.run(self._repair, range(self.count))
 
-    def _read(self, t: int) -> NDArray[np.generic]:
+    def _read(self, t: int) -> Raw:
         raw = self._movie.read(self._used[t])
+        if raw.dtype.char not in KERNEL_TYPES:
+            raw = raw.astype(np.float32)
+        if not (raw.flags.owndata and raw.flags.writeable and raw.flags.c_contiguous):
+            raw = raw.copy()
         if raw.dtype.kind == "f" and not np.isfinite(raw).all():
             wrong = raw.size - int(np.isfinite(raw).sum())
             raise InputError(
@@ -99,17 +104,29 @@ class Frames:
             )
         return raw
 
-    def _frame(self, t: int) -> Frame:
+    def _repair(self, t: int) -> Raw:
         raw = self._kept[t] if self._kept is not None else self._read(t)
-        source = self._replacement.sources(t)
-        values = raw.ravel()[source].astype(np.float32)
-        if self._gain is not None:
-            values *= self._gain.ravel()[source]
-        return Frame(raw, self._gain, self._replacement.y, self._replacement.x, values)
+        raw[self._replacement.y, self._replacement.x] = raw.ravel()[self._replacement.sources(t)]
+        return raw
 
-    def chunks(self) -> Iterator[list[tuple[int, Frame]]]:
+    def chunks(self) -> Iterator[list[tuple[int, Raw]]]:
         """Yield all frames in order, with their numbers, as many at a time as memory allows."""
+        if self._kept is not None:
+            yield list(enumerate(self._kept))
+            return
+        for span in self._spans():
+            yield list(zip(span, self._threads.map(self._repair, span), strict=True))
+
+    def release(self) -> None:
+        """Let the raw frames go: no pass over them comes any more."""
+        self._kept = None
+        self._ahead = 0
+
+    def _spans(self) -> list[range]:
         size = self.count if self._kept is not None else self._ahead
-        for start in range(0, self.count, size):
-            span = range(start, min(start + size, self.count))
-            yield list(zip(span, self._threads.map(self._frame, span), strict=True))
+        return [range(low, min(low + size, self.count)) for low in range(0, self.count, size)]
+
+
+def _add(raw: list[Raw], total: Image, low: int) -> None:
+    """Add a band of rows of every frame, in order: the sum of floats depends on it."""
+    kernels.get("sum_frames", "cython")([frame[low : low + _ROWS] for frame in raw], total[low : low + _ROWS])

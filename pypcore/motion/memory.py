@@ -1,13 +1,21 @@
-"""How a movie is worked on within the memory allowed."""
+"""How a movie is worked on within the memory allowed.
+
+What a movie takes is known beforehand, from its size: the most of what four stages take, in bytes a pixel of one
+frame where nothing else is said.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from pypcore.motion.patches import boxes
 from pypcore.motion.small import small_shape
 
-_PROCESS = 200 * 2**20  # Python, NumPy, SciPy and the compiled kernels
+_PROCESS = 80 * 2**20  # Python, NumPy, SciPy, the compiled kernels, and what a thread works in
+_MKL = 20 * 2**20  # its library; a part of the process in any case, so that plans don't depend on it
+_KEPT_SHARE = 0.39  # of a box's pixels: coefficients used (half a plane, a disc in it), and what fills up their rows
+_CELL = 256  # pixels that share a displacement
 
 
 @dataclass(frozen=True)
@@ -20,33 +28,62 @@ class MemoryPlan:
     needed: int  # bytes in all
 
 
-def plan_memory(
-    shape: tuple[int, int, int], dtype: DTypeLike, step: int, group: int, sums: int, threads: int, memory: int
-) -> MemoryPlan:
-    """Fit a movie of ``shape`` into ``memory`` bytes: all sums at once first, then all frames kept.
+@dataclass(frozen=True)
+class Work:
+    """What decides how much memory a movie takes."""
+
+    shape: tuple[int, int, int]  # frames used, height, width
+    dtype: DTypeLike  # of the raw counts
+    step: int  # of the small copy
+    group: int  # frames
+    numbers: tuple[int, int]  # of patches (x, y); (0, 0) for one over all
+    sums: int
+    images: int  # made of the sums
+    threads: int
+    again: bool = False  # whether the frames are needed after the sums were made
+
+    @property
+    def raw(self) -> int:
+        """Return the bytes of one raw frame."""
+        size = np.dtype(self.dtype).itemsize
+        return self.shape[1] * self.shape[2] * (size if np.dtype(self.dtype).char in "bBhHf" else 4)
+
+    def needed(self, at_once: int, frames: int) -> int:
+        """Return the bytes taken with ``frames`` raw frames in memory and ``at_once`` sums made together."""
+        count, height, width = self.shape
+        pixels = height * width
+        raw = frames * self.raw
+        y, x = small_shape(height, width, self.step)
+        groups = max(count // self.group, 1)
+        small = groups * y * x * 4
+        of_patches = boxes((height // self.step, width // self.step), self.numbers)
+        spectra = int(groups * of_patches * _KEPT_SHARE * 4)
+        # The gain, and what becomes of it where pixels are bad; which curve a coefficient of the sums is on; what the
+        # allocator holds back; a frame and its compressed bytes in each thread that decodes.
+        always = 11 * pixels + int(1.4 * self.threads * self.raw)
+        reading = raw + 13 * pixels  # the gain; the sum of the movie, what of it is good, and masks
+        estimating = raw + always + small + spectra
+        adding = raw + always + at_once * 4 * pixels + 24 * count * pixels // _CELL
+        # A padded sum and its spectrum in each thread, one more that waits, and a spectrum of each image.
+        combining = always + at_once * 4 * pixels + int((self.threads + 2 + self.images) * 4.2 * pixels)
+        if self.again or at_once < self.sums:
+            combining += raw
+        return _PROCESS + _MKL + max(reading, estimating, adding, combining)
+
+
+def plan_memory(work: Work, memory: int) -> MemoryPlan:
+    """Fit the work into ``memory`` bytes: all sums at once first, then all frames kept.
 
     Where not even the least fits, that least is planned; ``needed`` says what it takes.
     """
-    count, height, width = shape
-    pixels = height * width
-    raw = pixels * np.dtype(dtype).itemsize
-    y, x = small_shape(height, width, step)
-    small = max(count // group, 1) * y * x * 4
-    # While motion is estimated: gain, mask, sum of the movie, small copy; rows of a frame half transformed a thread.
-    estimating = 9 * pixels + small + threads * (raw + 3 * y * step * (x + 2) * 8)
-    # While sums are combined: gain, mask, sums; a padded image and two spectra a thread, one more, and their total.
-    combining = 5 * pixels + int((3 * threads + 2) * 4.3 * pixels)
-
-    def needed(at_once: int, frames: int) -> int:
-        return _PROCESS + frames * raw + max(estimating, combining + at_once * 4 * pixels)
-
+    count, sums = work.shape[0], work.sums
     # Reading again is dearer than going over frames in memory once more: fewer sums at once are tried first.
     for at_once in range(sums, 0, -1):
-        if needed(at_once, count) <= memory:
-            return MemoryPlan(True, count, at_once, needed(at_once, count))
-    least = min(2 * threads, count)
+        if work.needed(at_once, count) <= memory:
+            return MemoryPlan(True, count, at_once, work.needed(at_once, count))
+    least = min(2 * work.threads, count)
     for at_once in range(sums, 0, -1):
-        if needed(at_once, least) <= memory:
-            ahead = min(count, least + (memory - needed(at_once, least)) // raw)
-            return MemoryPlan(False, ahead, at_once, needed(at_once, ahead))
-    return MemoryPlan(False, least, 1, needed(1, least))
+        if work.needed(at_once, least) <= memory:
+            ahead = min(count, least + (memory - work.needed(at_once, least)) // work.raw)
+            return MemoryPlan(False, ahead, at_once, work.needed(at_once, ahead))
+    return MemoryPlan(False, least, 1, work.needed(1, least))

@@ -9,16 +9,21 @@ all frames share.
 
 Windows overlap by half and their squares add up to one, so that no datum is counted twice: a patch counts
 for its step^2 pixels, and the information of all patches adds up to the whole frame's.
+
+Patches are cut and transformed once, at the whole small pixels of the first motion they are asked for; what
+moves afterwards is a phase factor. Their spectra are kept as 16-bit numbers. One that has moved by more than an
+eighth of its size since is cut again.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pypcore import kernels
 from pypcore.kernels import fft
+from pypcore.kernels.reference.gradient import packed_size
 from pypcore.motion.parallel import Threads
 from pypcore.motion.small import SmallMovie, fade
 from pypcore.motion.weights import damage
@@ -30,7 +35,10 @@ _BAND = 0.97  # of the small copy's Nyquist limit
 _SHELL = 1 / 424.0  # 1/Å
 _PATCH = 340.0  # Å from one patch to the next, where the user leaves it to us
 _MOST = 24  # patches along an axis, likewise
-_LEVELS = (0.2, 4.0)  # a patch's signal power lies between these, in units of the mean
+_AT_ONCE = 8  # frames of a patch that are transformed together: little memory, used again and again
+_STALE = 1 / 8  # of a patch's size: moved so far since it was cut, it is cut again
+_LEVELS = (0.05, 50.0)  # a patch's signal power lies between these, in units of the mean
+_AXIS = 1  # coefficients beside each axis of a patch's spectrum that rows and columns of the detector reach
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,12 @@ def choose_patches(height: int, width: int, pixel_size: float) -> tuple[int, int
     return x, y
 
 
+def boxes(extent: tuple[int, int], numbers: tuple[int, int]) -> int:
+    """Return how many small pixels all boxes hold together; arguments as for ``Patches``."""
+    y, x = _axis(extent[0], numbers[1]), _axis(extent[1], numbers[0])
+    return len(y.starts) * y.size * len(x.starts) * x.size
+
+
 class Patches:
     """Overlapping windows on a small movie; ``numbers`` (x, y) from edge to edge, (0, 0) for one over all."""
 
@@ -67,8 +81,13 @@ class Patches:
         pixel_size: float,
         left: Callable[[Array], Array],
         threads: Threads,
+        *,
+        axes: bool = True,
     ) -> None:
-        """Lay out the patches; ``left(k)`` is q [T, K], the signal each frame has left at ``k`` [K] (1/Å)."""
+        """Lay out the patches; ``left(k)`` is q [T, K], the signal each frame has left at ``k`` [K] (1/Å).
+
+        ``axes`` false leaves out what lies on the axes of the spectrum, where rows and columns of the detector show.
+        """
         self._small, self._threads, self._pixel_size = small, threads, pixel_size
         self._y, self._x = _axis(small.extent[0], numbers[1]), _axis(small.extent[1], numbers[0])
         self.box = (self._y.size, self._x.size)
@@ -83,6 +102,8 @@ class Patches:
         ky, kx = (f / (small.step * pixel_size) for f in fft.frequencies(self.box))
         k = np.hypot(ky, kx)
         kept = (k >= 1 / _COARSEST) & (k <= _BAND / (2 * small.step * pixel_size)) & ((kx > 0) | (ky > 0))
+        if not axes:
+            kept &= (np.abs(ky) > (_AXIS + 0.5) * ky[1, 0]) & (kx > (_AXIS + 0.5) * kx[0, 1])
         # In every row what is kept is one stretch of columns.
         rows = np.flatnonzero(kept.any(1))
         self._runs = np.stack([rows, kept[rows].argmax(1), kept[rows].sum(1)], 1).astype(np.int32)
@@ -92,6 +113,10 @@ class Patches:
         self.k = np.arange(self._count.size, dtype=np.float64) * _SHELL  # 1/Å
         self._q = left(self.k)
         self._q2_sum = (self._q**2).sum(0)
+        self._q_used = np.ascontiguousarray(self._q[:, self._shell], np.float32)
+        self._packed = np.empty((len(self.centres), packed_size(self._runs, self.frames)), np.int16)
+        self._scales = np.empty((len(self.centres), self.frames), np.float32)
+        self._cut_at: list[NDArray[np.intp] | None] = [None] * len(self.centres)  # [T, 2], small px
 
     @property
     def frames(self) -> int:
@@ -108,7 +133,7 @@ class Patches:
         gain = signal.level[:, None] * signal.spectrum
         gradient, power = self._sweep(d, gain / (1 + gain * self._q2_sum))
         base = self._fisher(signal.spectrum)
-        levels = np.linspace(*_LEVELS, 24)
+        levels = np.geomspace(*_LEVELS, 32)
         size = np.trace(base)
         relative = [np.trace(self._fisher(signal.spectrum * level)) / size if size > 0 else 1.0 for level in levels]
         return Evidence(
@@ -144,43 +169,60 @@ class Patches:
         """Gradient [P, T, 2] per unbinned px and cross power [P, S] of every patch."""
         gradient = np.zeros_like(d)
         power = np.zeros((len(d), self.k.size))
-        q, v = self._q.astype(np.float32), gain.astype(np.float32)
-        kernel = kernels.get("patch_gradient", "numba")
+        v = gain.astype(np.float32)
+        kernel = kernels.get("patch_gradient", "cython")
+        axes = (self._runs, self._shell, self._ky, self._kx)
 
         def one(p: int) -> None:
-            whole = np.rint(d[p] / self._small.step).astype(int)
-            spectra = fft.rfft2(self._cut(p, whole))
-            rest = d[p] - whole * self._small.step
-            kernel(spectra, self._runs, self._shell, self._ky, self._kx, rest, q, v[p], gradient[p], power[p])
+            rest = d[p] - self._spectra(p, d[p]) * self._small.step
+            kernel(self._packed[p], self._scales[p], *axes, rest, v[p], gradient[p], power[p])
 
         self._threads.run(one, range(len(d)))
         return gradient, power
 
-    def _cut(self, p: int, whole: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The windowed patch of every frame, moved by whole small pixels."""
+    def _spectra(self, p: int, d: Array) -> NDArray[np.intp]:
+        """Have the spectra of patch ``p`` packed; return where it was cut [T, 2], small px."""
+        place, now = self._cut_at[p], d / self._small.step
+        if place is None or (np.abs(now - place) > np.array(self.box) * _STALE).any():
+            place = np.rint(now).astype(int)
+            pack = kernels.get("pack_spectra", "cython")
+            for first in range(0, self.frames, _AT_ONCE):
+                spectra = fft.rfft2(self._cut(p, first, place[first : first + _AT_ONCE]))
+                pack(spectra, self._runs, self._q_used, self._packed[p], self._scales[p], first)
+            self._cut_at[p] = place
+        return place
+
+    def _cut(self, p: int, first: int, whole: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The windowed patch of frames from ``first`` on, each moved by ``whole`` small pixels."""
         n, m = divmod(p, len(self._x.starts))
         window = np.outer(self._y.window[n], self._x.window[m]).astype(np.float32) * self._scale
-        out = np.zeros((self.frames, *self.box), np.float32)
+        out = np.zeros((len(whole), *self.box), np.float32)
         height, width = self._small.frames.shape[1:]
         for t, (dy, dx) in enumerate(whole):
             y, x = self._y.starts[n] + dy, self._x.starts[m] + dx
             a, b = max(-y, 0), min(self.box[0], height - y)
             e, f = max(-x, 0), min(self.box[1], width - x)
             if a < b and e < f:
-                np.multiply(self._small.frames[t, y + a : y + b, x + e : x + f], window[a:b, e:f], out=out[t, a:b, e:f])
+                np.multiply(
+                    self._small.frames[first + t, y + a : y + b, x + e : x + f], window[a:b, e:f], out=out[t, a:b, e:f]
+                )
         return out
 
 
 class DamageCurve:
     """q_t(k): what is left of the signal in each group of frames, times sqrt(frames in it)."""
 
-    def __init__(self, exposures: Array | None, sizes: NDArray[np.intp], voltage: float) -> None:
-        """``exposures`` [T] at mid-group in e-/Å²; None where unknown: no damage is assumed."""
-        self._exposures, self._sizes, self._voltage = exposures, sizes, voltage
+    def __init__(self, exposures: Array | None, sizes: ArrayLike, voltage: float, quality: Array | None = None) -> None:
+        """``exposures`` [T] at mid-group in e-/Å²; None where unknown: no damage is assumed.
+
+        ``quality`` [T] is the share of its signal that a group has besides: 1 where not given.
+        """
+        self._exposures, self._voltage = exposures, voltage
+        self._amplitude = np.sqrt(np.asarray(sizes)) * (np.ones(1) if quality is None else quality)
 
     def __call__(self, k: Array) -> Array:
         """Return q [T, K] at ``k`` (1/Å)."""
-        amplitude = np.sqrt(self._sizes)[:, None]
+        amplitude = self._amplitude[:, None]
         if self._exposures is None:
             return np.repeat(amplitude, k.size, 1)
         return amplitude * damage(self._exposures, k, self._voltage)

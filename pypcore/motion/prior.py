@@ -1,14 +1,15 @@
 """What motion is expected to look like, and the fit that combines it with the data.
 
 d_t(x) = g_t + f_t(x). g, the motion of the whole frame: a smooth trend in the log of the exposure (motion is
-fastest when the beam comes on), a steady drift, and a random walk. f, the local motion: a Gaussian process,
-separable into time (smooth in log exposure; its mean over time removed, since no data tell of it) and space
-(Matérn 5/2). All kernels are cut to their leading terms, so that one dense factorisation of a few hundred
-unknowns serves both axes and gives the log evidence with it, by which the strengths are chosen.
+fastest when the beam comes on), a steady drift, a random walk, a jitter of each frame by itself, and jumps where
+the movie shows any. f, the local motion: a Gaussian process, separable into time (smooth in log exposure, and
+jumping where g jumps; its mean over time removed, since no data tell of it) and space (Matérn 5/2). All kernels
+are cut to their leading terms, so that one dense factorisation of a few hundred unknowns serves both axes and
+gives the log evidence with it, by which the strengths are chosen (``strengths``).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -19,8 +20,8 @@ from pypcore.motion.patches import Evidence
 
 Array = NDArray[np.float64]
 
-_EARLY = 4.0  # e-/Å²: exposure that is one unit of log time at the start
-_DRIFT = 1.0  # Å per e-/Å²: wide, so that no steady drift is held back
+STEP = 10.0  # Å: how far a jump goes, about
+_EARLY, _TYPICAL = 4.0, 50.0  # e-/Å²: as most movies have it; their length
 _TREND_TIME = 1.5  # units of log time
 _TIME_TERMS, _SPACE_TERMS = 10, 40
 
@@ -31,18 +32,13 @@ class Strengths:
 
     walk: float = 0.12  # Å per sqrt(e-/Å²)
     trend: float = 4.0  # Å
-    local: float = 0.5  # Å rms, mean over time removed
+    drift: float = 1.0  # Å per e-/Å²: wide, so that no steady drift is held back
+    jitter: float = 0.0  # Å
+    local: float = 0.5  # Å rms, mean over time removed; 0 = the frame moves as one
     length: float = 0.5  # of the frame's longer side
     time: float = 2.0  # units of log time
-
-
-_TRIED: dict[str, tuple[float, ...]] = {
-    "walk": (0.03, 0.06, 0.09, 0.12, 0.16, 0.22, 0.3, 0.6, 1.2, 2.5),
-    "trend": (1, 2, 4, 8, 16),
-    "local": (0.07, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0),
-    "length": (0.3, 0.4, 0.5, 0.7, 1.0),
-    "time": (0.7, 1.0, 1.5, 2.0, 3.0),
-}
+    early: float = _EARLY  # e-/Å²: exposure that is one unit of log time at the start
+    steps: tuple[float, ...] = ()  # e-/Å²: exposures within the movie at which the specimen jumps
 
 
 @dataclass(frozen=True)
@@ -74,10 +70,14 @@ class Fit:
         time, space = self.prior.time_basis(exposures), self.prior.space_basis(points)
         return np.einsum("tb,bsc,ns->ntc", time, self.local, space, optimize=True)
 
-    def error(self, exposures: Array, points: Array) -> Array:
-        """Return the posterior rms error [T] of the 2-D motion in Å, about its time mean, averaged over points."""
+    def error(self, exposures: Array, points: Array, weights: Array | None = None) -> Array:
+        """Return the posterior rms error [T] of the 2-D motion in Å, averaged over points.
+
+        It is the error about the motion's mean over time, in which frames count by ``weights`` [T], if given.
+        """
         whole, time = self.prior.whole_basis(exposures), self.prior.time_basis(exposures)
-        whole, time = whole - whole.mean(0), time - time.mean(0)
+        share = np.ones(len(exposures)) if weights is None else weights
+        whole, time = (basis - share @ basis / share.sum() for basis in (whole, time))
         variance = np.zeros(len(exposures))
         for space in self.prior.space_basis(points):
             basis = np.hstack([whole, np.kron(time, space[None])])
@@ -92,15 +92,13 @@ class Prior:
         """Factor the kernels over the layout."""
         self.layout, self.strengths = layout, strengths
         h, at = strengths, layout.exposures
-
-        def whole(a: Array, b: Array) -> Array:
-            trend = h.trend**2 * _matern(np.abs(_log_time(a)[:, None] - _log_time(b)) / _TREND_TIME)
-            walk = h.walk**2 * np.minimum(a[:, None], b)
-            return trend + walk + _DRIFT**2 * np.outer(a, b) + 1.0
-
-        self.whole_basis = _nystroem(whole, at, len(at))
-        if layout.local:
-            self.time_basis = _time_basis(tuple(at), h.time)
+        self.whole_basis = _nystroem(lambda a, b: whole_kernel(h, a, b), at, len(at))
+        if layout.local and h.local > 0:
+            smooth = _time_basis(tuple(at), h.time, h.early)
+            jumps = after(h.steps, at).mean(0)
+            self.time_basis: Callable[[Array], Array] = lambda exposures: np.hstack(
+                [smooth(exposures), after(h.steps, exposures) - jumps]
+            )
             space = _space_basis(tuple(map(tuple, layout.centres)), layout.longer_side * h.length)
             self.space_basis: Callable[[Array], Array] = lambda points: h.local * space(points)
         else:
@@ -135,22 +133,26 @@ class Prior:
         return Fit(self, found[:n], local, evidence, np.tril(factor[0]))
 
 
-def choose(layout: Layout, start: Strengths, data: Evidence, d: Array) -> Fit:
-    """Return the fit with the strengths that the data find most probable, by coordinate search from ``start``."""
-    best = Prior(layout, start).solve(data, d)
-    for field in fields(Strengths):
-        if not layout.local and field.name in ("local", "length", "time"):
-            continue
-        for value in _TRIED[field.name]:
-            strengths = replace(best.prior.strengths, **{field.name: value})
-            if strengths != best.prior.strengths:
-                fit = Prior(layout, strengths).solve(data, d)
-                best = max(best, fit, key=lambda one: one.evidence)
-    return best
+def whole_kernel(strengths: Strengths, a: Array, b: Array) -> Array:
+    """Return the covariance [A, B] in Å^2 of the whole frame's motion between exposures ``a`` and ``b``, an axis."""
+    h = strengths
+    trend = h.trend**2 * _matern(np.abs(_log_time(a, h.early)[:, None] - _log_time(b, h.early)) / _TREND_TIME)
+    walk = h.walk**2 * np.minimum(a[:, None], b) + h.jitter**2 * (a[:, None] == b)
+    jumps = STEP**2 * after(h.steps, a) @ after(h.steps, b).T
+    return trend + walk + jumps + h.drift**2 * np.outer(a, b) + 1.0
 
 
-def _log_time(exposures: Array) -> Array:
-    return np.log1p(exposures / _EARLY)
+def after(steps: tuple[float, ...], exposures: Array) -> Array:
+    """Return [T, steps]: 1 where an exposure comes after a jump."""
+    return (exposures[:, None] > np.array(steps)).astype(float).reshape(len(exposures), len(steps))
+
+
+def _log_time(exposures: Array, early: float) -> Array:
+    """Time as motion takes it, from fast to slow; units of about e-fold exposures.
+
+    Another ``early`` bends the course of a movie of 50 e-/Å² without making it longer.
+    """
+    return np.log1p(exposures / early) * (np.log1p(_TYPICAL / _EARLY) / np.log1p(_TYPICAL / early))
 
 
 def _matern(distance: Array) -> Array:
@@ -168,11 +170,11 @@ def _nystroem(kernel: Callable[[Array, Array], Array], at: Array, terms: int) ->
 
 
 @lru_cache(maxsize=16)
-def _time_basis(at: tuple[float, ...], length: float) -> Callable[[Array], Array]:
+def _time_basis(at: tuple[float, ...], length: float, early: float) -> Callable[[Array], Array]:
     observed = np.array(at)
 
     def plain(a: Array, b: Array) -> Array:
-        return np.exp(-0.5 * ((_log_time(a)[:, None] - _log_time(b)) / length) ** 2)
+        return np.exp(-0.5 * ((_log_time(a, early)[:, None] - _log_time(b, early)) / length) ** 2)
 
     own = plain(observed, observed)
     centred = own - own.mean(0) - own.mean(1)[:, None] + own.mean()

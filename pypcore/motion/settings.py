@@ -1,6 +1,7 @@
 """What the user asks of motion correction."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pypcore.errors import UsageError
 
@@ -21,6 +22,8 @@ class MotionSettings:
     last: int | None = None  # None = the last frame there is
     group: int = 1  # frames summed for the estimation only
     dose_weighting: bool = True
+    weights: Literal["plain", "blur-aware"] = "blur-aware"  # what dose weights know of a frame: ``weights``
+    magnification: tuple[float, float, float] | None = None  # stretch along and across an axis, its angle: that module
     save_unweighted: bool = False
     even_odd: bool = False
     power_spectrum: bool = False
@@ -33,6 +36,11 @@ class MotionSettings:
             self.dose > 0 or not self.dose_weighting,
             "dose weighting without a dose; give the dose per frame, or switch dose weighting off",
         )
+        if self.magnification is not None:
+            _check(
+                all(0.95 <= by <= 1.05 for by in self.magnification[:2]),
+                f"magnification {self.magnification[0]}, {self.magnification[1]}; both lie between 0.95 and 1.05",
+            )
         _check(self.voltage > 0, f"voltage {self.voltage} kV; it is above 0")
         _check(self.binning >= 1, f"binning {self.binning}; it is 1 or more")
         _check(self.group >= 1, f"group {self.group}; it is 1 or more frames")

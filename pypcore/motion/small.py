@@ -1,22 +1,32 @@
-"""Small copies of the frames, which are all that the estimation of motion looks at."""
+"""Small copies of the frames, which are all that the estimation of motion looks at.
+
+A frame is low-passed and thinned ``step``-fold in real space, by the root of a raised cosine (the filter of
+communications engineers: its square and the squares of its aliases add up to one), 16 ``step`` taps long. Up to 0.8
+of the copy's Nyquist limit it passes everything (within 1 % in amplitude), at the limit half the power, and what
+folds back from beyond is less than 2 % in amplitude. White noise stays white, within 3 % in power; so nothing has
+to be corrected: the signal's measured spectrum holds the filter.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pypcore import kernels
 from pypcore.kernels import fft
-from pypcore.motion.frames import Frame, Frames
+from pypcore.motion.frames import Frames, Raw
 from pypcore.motion.parallel import Threads
 
 FINEST = 8.5  # Å: the small copy's Nyquist limit. Finer detail holds little information on motion
-_ROWS = 256  # rows transformed at a time
+_ROLL_OFF = 0.15  # of the Nyquist limit: half the width of the filter's flank
+_HALF = 8  # small pixels the filter reaches to either side
+_TAPER = 0.5  # of its ends: beta of a Kaiser window
 _RIM = 24  # unbinned pixels over which a frame fades out at its edges
 
 
 @dataclass(frozen=True)
 class SmallMovie:
-    """Frames [T, y, x], Fourier-cropped ``step``-fold, with mean 0 and white noise of variance 1.
+    """Frames [T, y, x], thinned ``step``-fold, with mean 0 and white noise of variance 1.
 
     The image fills ``extent`` (y, x) of each frame, faded at its edges; the rest is zero padding.
     """
@@ -43,20 +53,25 @@ def shrink(frames: Frames, step: int, group: int, threads: Threads) -> SmallMovi
     rim = np.outer(fade(extent[0], step), fade(extent[1], step)).astype(np.float32)
     groups = group_of(frames.count, group)
     small = np.zeros((groups[-1] + 1, *shape), np.float32)
+    inside = small[:, : extent[0], : extent[1]]
+    taps = low_pass(step)
+    kernel = kernels.get("shrink_frame", "cython")
+
+    def add(members: list[tuple[int, Raw]]) -> None:
+        for t, raw in members:
+            kernel(raw, frames.gain, frames.mean, taps, step, inside[groups[t]])
+
     for chunk in frames.chunks():
-        copies = threads.map(lambda item: _fourier_crop(item[1], frames, shape, step), chunk)
-        for (t, _), copy in zip(chunk, copies, strict=True):
-            small[groups[t]] += copy
+        # Frames of a group are added in order, by one thread.
+        threads.run(
+            add, [[item for item in chunk if groups[item[0]] == g] for g in np.unique(groups[[t for t, _ in chunk]])]
+        )
 
     def finish(g: int) -> None:
-        inside = small[g, : extent[0], : extent[1]]
-        inside -= inside.mean()
-        small[g, extent[0] :] = 0
-        small[g, :, extent[1] :] = 0
-        noise = _noise(small[g], extent)
-        if noise > 0:
-            small[g] /= noise
-        inside *= rim
+        image = inside[g]
+        image -= image.mean(dtype=np.float64).astype(np.float32)
+        noise = _noise(image)
+        image *= rim / np.float32(noise) if noise > 0 else rim
 
     threads.run(finish, range(len(small)))
     return SmallMovie(small, step, extent)
@@ -67,34 +82,29 @@ def group_of(count: int, group: int) -> NDArray[np.intp]:
     return np.minimum(np.arange(count) // group, max(count // group - 1, 0))
 
 
-def _fourier_crop(frame: Frame, frames: Frames, shape: tuple[int, int], step: int) -> NDArray[np.float32]:
-    """Transform, keep the low frequencies, transform back; the rows first, in blocks, cropped at once."""
-    height, width = frames.height, frames.width
-    columns = shape[1] // 2 + 1
-    half = np.empty((height, columns), np.complex64)
-    block = np.empty((_ROWS, width), np.float32)
-    for low in range(0, height, _ROWS):
-        high = min(low + _ROWS, height)
-        rows = block[: high - low]
-        frame.rows(low, high, rows)
-        rows -= np.float32(frames.mean)  # so that the zero padding is no step
-        half[low:high] = fft.rfft(rows, shape[1] * step)[:, :columns]
-    full = fft.fft_columns(half, shape[0] * step)
-    middle = shape[0] // 2
-    small = np.concatenate([full[:middle], full[full.shape[0] - (shape[0] - middle) :]])
-    if step > 1:
-        small[middle] = 0
-        small[:, -1] = 0
-    return fft.irfft2(small, shape) / np.float32(step)
+def low_pass(step: int) -> NDArray[np.float32]:
+    """Return the filter's taps, symmetric, sum 1; of every ``step``-th pixel, itself, where that is 1."""
+    if step == 1:
+        return np.ones(1, np.float32)
+    size = 2 * _HALF * step - step % 2
+    t, b = np.abs(np.arange(size) - (size - 1) / 2) / step, _ROLL_OFF
+    with np.errstate(divide="ignore", invalid="ignore"):
+        taps = (np.sin(np.pi * t * (1 - b)) + 4 * b * t * np.cos(np.pi * t * (1 + b))) / (1 - (4 * b * t) ** 2)
+        taps /= np.pi * t
+    taps[t == 0] = 1 + b * (4 / np.pi - 1)
+    pole = np.pi / (4 * b)
+    at_pole = b / np.sqrt(2) * ((1 + 2 / np.pi) * np.sin(pole) + (1 - 2 / np.pi) * np.cos(pole))
+    taps[np.isclose(4 * b * t, 1)] = at_pole
+    taps *= np.kaiser(size + 2, _TAPER)[1:-1]
+    return (taps / taps.sum()).astype(np.float32)
 
 
-def _noise(image: NDArray[np.float32], extent: tuple[int, int]) -> float:
-    """Return the noise per pixel, from the upper half of the band, where one frame has hardly any signal."""
-    power = np.abs(fft.rfft2(image)) ** 2
-    ky, kx = fft.frequencies((image.shape[0], image.shape[1]))
-    band = np.hypot(ky, kx)
-    mean = power[(band > 0.25) & (band < 0.475)].mean(dtype=np.float64)
-    return float(np.sqrt(mean / (extent[0] * extent[1])))  # white noise of variance 1 has a power of their product
+def _noise(image: NDArray[np.float32]) -> float:
+    """Return the noise per pixel from differences across 2 x 2 pixels, where one frame has hardly any signal."""
+    height, width = (n // 2 * 2 for n in image.shape)
+    rows = image[0:height:2, :width] - image[1:height:2, :width]
+    across = rows[:, ::2] - rows[:, 1::2]
+    return float(np.sqrt(np.square(across, out=across).mean(dtype=np.float64))) / 2
 
 
 def fade(n: int, step: int) -> NDArray[np.float64]:

@@ -4,6 +4,9 @@ A frame is sampled at x + d_t(x) with a quintic B-spline and added, times a[t, r
 low-pass and the frequency weights b_r(k) are applied once, to the R sums, not to the frames: the motion is so
 smooth that filtering and warping may be exchanged. sum_r a[t, r] b_r(k) are the dose weights (``weights.low_rank``).
 Pixels from beyond the edge are mirrored.
+
+The displacement is taken as constant over cells of 16 x 16 px, at the middle of each, to 1/1024 px: where the local
+motion changes by g px per px, that is wrong by 6.5 g px (rms), 0.01 px in a movie whose field spans 6 Å.
 """
 
 from dataclasses import dataclass
@@ -14,72 +17,57 @@ from numpy.typing import NDArray
 
 from pypcore import kernels
 from pypcore.kernels import fft
+from pypcore.kernels.reference.warp import CELL, UNIT
 from pypcore.motion.field import MotionField
-from pypcore.motion.frames import Frame, Frames
+from pypcore.motion.frames import Frames, Raw
+from pypcore.motion.magnification import Stretched
 from pypcore.motion.parallel import Threads
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 Complex = NDArray[np.complex64]
 
-_CELL = 32  # pixels between the nodes of the displacement; bilinear in between is good to 1e-4 px
-_BAND = 32  # rows of the sums that one thread works on at a time: they stay in its cache
+_BAND = 4 * CELL  # rows of the sums that one thread works on at a time
 _BINS = 4096  # of radial curves, up to the corner of the unbinned spectrum
 _MARGIN = 16  # pixels of mirrored padding at least: the inverse of the spline decays as 0.43^n
-_REACH = 3  # pixels the spline looks to either side
 
 
 class Warp:
-    """The motion of every frame, at the nodes that the kernel wants."""
+    """The motion of every frame, in the cells that the kernel wants."""
 
-    def __init__(self, field: MotionField) -> None:
+    def __init__(self, field: MotionField | Stretched) -> None:
         """Sample the field."""
         self.height, self.width = field.shape
-        ys = np.arange(-(-self.height // _CELL) + 1) * _CELL
-        xs = np.arange(-(-self.width // _CELL) + 1) * _CELL
-        # The last nodes lie beyond the frame, by less than a cell: the field is continued so far.
-        nodes = field.on_grid(ys, xs)
-        self.nodes = np.ascontiguousarray(nodes, np.float32)
-        self.pad = int(np.ceil(np.abs(self.nodes[:, 1]).max())) + _REACH + 1
-        self._left = mirror(np.arange(-self.pad, 0), self.width)
-        self._right = mirror(np.arange(self.width, self.width + self.pad), self.width)
+        ys, xs = (np.minimum(np.arange(0, n, CELL) + (CELL - 1) / 2, n - 1) for n in field.shape)
+        cells = field.on_grid(ys, xs)
+        if isinstance(field, Stretched):
+            cells[:, 0] = field.down_columns(ys, xs, np.rint(cells[:, 1].mean((1, 2))))
+        cells *= UNIT
+        self._shifts = np.rint(cells, out=cells).astype(np.int32)  # [T, 2, cells down, cells along]
+        self._offsets = np.rint(self._shifts[:, 1].mean((1, 2)) / UNIT).astype(np.int32)
 
     def add(self, frames: Frames, factors: Array, threads: Threads) -> Image:
         """Return the sums [R, y, x] of all frames times ``factors`` [T, R], moved back."""
         sums = np.zeros((factors.shape[1], self.height, self.width), np.float32)
         weights = np.ascontiguousarray(factors, np.float32)
-        kernel = kernels.get("warp_accumulate", "numba")
+        kernel = kernels.get("warp_accumulate", "cython")
         for chunk in frames.chunks():
+            numbers, raw = [t for t, _ in chunk], [frame for _, frame in chunk]
+            some, offsets = weights[numbers], self._offsets[numbers]
 
-            def band(first: int, chunk: list[tuple[int, Frame]] = chunk) -> None:
+            def band(
+                first: int,
+                raw: list[Raw] = raw,
+                numbers: list[int] = numbers,
+                some: Image = some,
+                offsets: NDArray[np.int32] = offsets,
+            ) -> None:
                 last = min(first + _BAND, self.height)
-                own = np.ascontiguousarray(sums[:, first:last])
-                for t, frame in chunk:
-                    if weights[t].any():
-                        dy, dx = self.nodes[t]
-                        seen = dy[first // _CELL : -(-last // _CELL) + 1]
-                        low = first + int(np.floor(seen.min())) - _REACH
-                        high = last + int(np.ceil(seen.max())) + _REACH + 1
-                        kernel(self._rows(frame, low, high), low, self.pad, dy, dx, _CELL, weights[t], first, own)
-                sums[:, first:last] = own
+                shifts = self._shifts[numbers, :, first // CELL : -(-last // CELL)]
+                kernel(raw, frames.gain, np.ascontiguousarray(shifts), offsets, some, first, sums[:, first:last])
 
             threads.run(band, range(0, self.height, _BAND))
         return sums
-
-    def _rows(self, frame: Frame, low: int, high: int) -> Image:
-        """Return corrected rows low ... high - 1 of a frame, padded left and right, mirrored beyond its edges."""
-        rows = np.empty((high - low, self.width + 2 * self.pad), np.float32)
-        body = rows[:, self.pad : self.pad + self.width]
-        inside = range(max(low, 0), min(high, self.height))
-        if inside:
-            frame.rows(inside.start, inside.stop, body[inside.start - low : inside.stop - low])
-        for y in range(low, high):
-            if y not in inside:
-                source = int(mirror(np.array(y), self.height))
-                frame.rows(source, source + 1, body[y - low : y - low + 1])
-        rows[:, : self.pad] = body[:, self._left]
-        rows[:, self.pad + self.width :] = body[:, self._right]
-        return rows
 
 
 def mirror(index: NDArray[np.intp], n: int) -> NDArray[np.intp]:
@@ -116,7 +104,7 @@ class Combine:
         """Prepare for images on ``grid`` with unbinned pixels of ``pixel_size`` Å."""
         self.grid = grid
         ky, kx = (k.ravel() / float(grid.binning) for k in fft.frequencies(grid.cropped))
-        self._unspline = [1 / quintic_response(ky)[:, None], 1 / quintic_response(kx)[None, :]]
+        self._unspline = [(1 / quintic_response(k)).astype(np.float32) for k in (ky, kx)]
         self.k = np.linspace(0, np.sqrt(0.5), _BINS) / pixel_size  # 1/Å; where radial curves are given
         self._bin = (np.hypot(ky[:, None], kx) * (np.sqrt(2) * (_BINS - 1)) + 0.5).astype(np.uint16)
 
@@ -138,16 +126,20 @@ class Combine:
             half *= np.float32(cy * cx / (ny * nx))  # a binned pixel is the mean, not the sum
         return half
 
-    def filter(self, spectrum: Complex, curve: Array) -> Complex:
-        """Return the spectrum times a radial ``curve`` given at ``self.k``."""
-        return spectrum * curve.astype(np.float32)[self._bin]
+    def empty(self) -> Complex:
+        """Return the spectrum of nothing, to add to."""
+        height, width = self.grid.cropped
+        return np.zeros((height, width // 2 + 1), np.complex64)
 
-    def image(self, spectrum: Complex) -> Image:
-        """Undo the spline's low-pass (in place), transform back and cut off the padding."""
-        for factor in self._unspline:
-            spectrum *= factor.astype(np.float32)
+    def add(self, spectrum: Complex, curve: Array, total: Complex) -> None:
+        """Add the spectrum of a sum to ``total``: times a radial ``curve`` given at ``self.k``, the spline undone."""
+        add = kernels.get("add_filtered", "cython")
+        add(spectrum, self._bin, curve.astype(np.float32), *self._unspline, total)
+
+    def image(self, total: Complex) -> Image:
+        """Transform back and cut off the padding."""
         height, width = self.grid.binned
-        return np.ascontiguousarray(fft.irfft2(spectrum, self.grid.cropped)[:height, :width])
+        return np.ascontiguousarray(fft.irfft2(total, self.grid.cropped)[:height, :width])
 
 
 def quintic_response(k: Array) -> Array:

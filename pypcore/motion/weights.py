@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_CLOSE_ENOUGH = 1e-4  # of the largest weight
+_LOST = 5e-5  # of the energy of the weights at any frequency: the share of the SNR there that may be lost
+_DIRECTIONS = 16  # over which the blur inside a frame is averaged
 
 
 def critical_exposure(frequency: Array, voltage: float = 300.0) -> Array:
@@ -32,15 +33,35 @@ def dose_weights(exposures: Array, frequency: Array, voltage: float) -> Array:
     return left / np.maximum(np.sqrt((left**2).sum(0)), 1e-30)
 
 
-def low_rank(weights: Array) -> tuple[Array, Array]:
-    """Split weights [T, K] into a [T, R] and b [R, K], a @ b within 1e-4 of them (relative to the largest).
+def blur_aware_weights(
+    exposures: Array, frequency: Array, voltage: float, travel: Array, spread: Array, quality: Array
+) -> Array:
+    """Return weights [T, K] that also know how blurred each frame is; white noise stays white.
 
-    Damage curves are so smooth that R is 4 to 7 for any number of frames: the frames can be added into R sums
-    in real space, and each sum filtered once.
+    A frame's signal is what damage left of it, times the mean over directions of sinc(k v) (the way v in Å that the
+    specimen goes during the exposure: ``travel`` [T]), times exp(-2 pi^2 k^2 s^2) (s = ``spread`` [T], Å an axis: how
+    well its place is known), times ``quality`` [T]. Weights in proportion to it give the best SNR of the sum.
+    ``exposures`` [T] are at mid-frame.
+    """
+    cosines = np.cos((np.arange(_DIRECTIONS) + 0.5) * np.pi / (2 * _DIRECTIONS))
+    within = np.sinc(np.multiply.outer(np.multiply.outer(travel, frequency), cosines)).mean(-1)
+    unsure = np.exp(-2 * (np.pi * spread[:, None] * frequency) ** 2)
+    left = damage(exposures, frequency, voltage) * np.maximum(within, 0) * unsure * quality[:, None]
+    # Where nothing at all is left, frames count as by damage alone: weights have no zero to divide by.
+    left = np.maximum(left, 1e-4 * damage(exposures, frequency, voltage))
+    return left / np.maximum(np.sqrt((left**2).sum(0)), 1e-30)
+
+
+def low_rank(weights: Array) -> tuple[Array, Array]:
+    """Split weights [T, K] into a [T, R] and b [R, K] whose product has all but 5e-5 of their energy at any k.
+
+    Damage curves are so smooth that R is about 4, and about 5 where blur is in them, for any number of frames: the
+    frames can be added into R sums in real space, and each sum filtered once.
     """
     u, s, v = np.linalg.svd(weights, full_matrices=False)
+    energy = np.maximum((weights**2).sum(0), 1e-30)
     for rank in range(1, len(s) + 1):
         a, b = u[:, :rank] * s[:rank], v[:rank]
-        if np.abs(a @ b - weights).max() <= _CLOSE_ENOUGH * np.abs(weights).max():
+        if (((a @ b - weights) ** 2).sum(0) / energy).max() <= _LOST:
             break
     return a, b

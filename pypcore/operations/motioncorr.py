@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -87,16 +88,17 @@ class MotionCorr:
             context.log.info("%s: pixel size %g Å, from %s", item.given, pixel_size, source)
             gain, defects = _references(movie, params)
             settings = _settings(params, pixel_size)
-            corrected = correct_movie(
-                movie,
-                settings,
-                gain=gain,
-                defects=defects,
-                threads=context.threads,
-                memory=context.memory,
-                log=context.log,
-                progress=context.progress,
-            )
+            with _library(params.fft):
+                corrected = correct_movie(
+                    movie,
+                    settings,
+                    gain=gain,
+                    defects=defects,
+                    threads=context.threads,
+                    memory=context.memory,
+                    log=context.log,
+                    progress=context.progress,
+                )
             products = write_products(item, movie, corrected, params, settings, context)
         height, width = corrected.micrograph.shape
         figures: dict[str, Figure] = {
@@ -115,6 +117,21 @@ class MotionCorr:
         from pypcore.operations.motioncorr_merge import write_tables
 
         return write_tables(done, params, context)
+
+
+@contextmanager
+def _library(name: str) -> Iterator[None]:
+    """Have the job's transforms done by the library that it was made with."""
+    from pypcore.kernels import fft
+
+    try:
+        with fft.library(name):
+            yield
+    except ImportError as error:
+        raise InputError(
+            f"the job was made with the transforms of {name}, which are not installed here ({error}); "
+            "pip install 'pypcore[mkl]', or make a new job with --fft scipy"
+        ) from error
 
 
 def _is_star(given: str) -> bool:
@@ -192,7 +209,7 @@ def _settings(params: MotionCorrParameters, pixel_size: float) -> MotionSettings
     from pypcore.motion import MotionSettings
 
     # Without dose weighting the voltage decides nothing: what MotionSettings then takes for it is of no matter.
-    voltage = {} if params.voltage is None else {"voltage": params.voltage}
+    voltage = 300.0 if params.voltage is None else params.voltage
     return MotionSettings(
         pixel_size=pixel_size,
         dose=params.frame_dose or 0.0,
@@ -206,5 +223,7 @@ def _settings(params: MotionCorrParameters, pixel_size: float) -> MotionSettings
         save_unweighted=params.save_unweighted,
         even_odd=params.even_odd,
         power_spectrum=params.save_ps,
-        **voltage,
+        voltage=voltage,
+        weights=params.weights,
+        magnification=params.magnification,
     )

@@ -18,6 +18,12 @@ def _two_numbers(value: Any) -> Any:
     return [int(number) for number in numbers]
 
 
+def _best_library() -> Literal["scipy", "mkl"]:
+    from importlib.util import find_spec
+
+    return "mkl" if find_spec("mkl_fft") else "scipy"
+
+
 Patches = Annotated[tuple[int, int], BeforeValidator(_two_numbers)]
 
 
@@ -71,6 +77,29 @@ class MotionCorrParameters(operation.Parameters):
     dose_weighting: bool = Field(
         True, description="Weight frames by what the dose left of the specimen; needs dose and voltage"
     )
+    weights: Literal["plain", "blur-aware"] = Field(
+        "blur-aware",
+        description="Dose weights by the damage alone, as RELION's (plain), or also by how blurred each frame is, from "
+        "its own motion and how well that is known (blur-aware)",
+    )
+    mag_major: float = Field(
+        1.0,
+        ge=0.95,
+        le=1.05,
+        description="Anisotropic magnification: stretch the micrograph by this factor along the major axis",
+    )
+    mag_minor: float = Field(1.0, ge=0.95, le=1.05, description="Likewise across the major axis")
+    mag_angle: float = Field(
+        0.0,
+        ge=-360,
+        le=360,
+        description="Angle of the major axis from the x axis towards y, degrees (MotionCor2's -Mag)",
+    )
+    write_model: Literal["relion", "full"] = Field(
+        "relion",
+        description="Write the motion in RELION's form, or besides it the field in full with its errors "
+        "(NAME_field.star)",
+    )
     even_odd: bool = Field(False, description="Also write the sums of the even and of the odd frames, for denoising")
     save_unweighted: bool = Field(False, description="Also write the sum without dose weighting")
     save_ps: bool = Field(False, description="Also write a power spectrum, 512 x 512, for CTF estimation")
@@ -80,6 +109,12 @@ class MotionCorrParameters(operation.Parameters):
     cs: float = Field(2.7, ge=0, le=10, description="Spherical aberration, mm; written to micrographs.star")
     amplitude_contrast: float = Field(
         0.1, ge=0, le=1, description="Amplitude contrast, from 0 to 1; written to micrographs.star"
+    )
+
+    fft: Literal["scipy", "mkl"] = Field(
+        default_factory=_best_library,
+        description="Library for Fourier transforms, chosen once for the job: results differ in the last bit. "
+        "Default: mkl where mkl-fft is installed (pip install 'pypcore[mkl]'), else scipy",
     )
 
     @model_validator(mode="after")
@@ -100,6 +135,13 @@ class MotionCorrParameters(operation.Parameters):
         if self.eer_frame_dose and (self.dose is None or self.eer_frame_dose > self.dose):
             raise ValueError("eer_frame_dose needs a dose (of a fraction) that is no less; give --dose")
         return self
+
+    @property
+    def magnification(self) -> tuple[float, float, float] | None:
+        """Return the stretch along and across the major axis and its angle; None where there is none."""
+        if self.mag_major == self.mag_minor == 1:
+            return None
+        return self.mag_major, self.mag_minor, self.mag_angle
 
     @property
     def frames_per_fraction(self) -> int | None:

@@ -7,12 +7,14 @@ import numpy.typing as npt
 
 from pypcore.formats.eer_movie import EerMovie
 from pypcore.formats.gain import read_turned, reciprocal
+from pypcore.formats.motion_field import FullMotion, write_field
 from pypcore.formats.movie_base import Movie
 from pypcore.formats.mrc import write_mrc
 from pypcore.formats.relion_motion import MotionStar, write_motion
 from pypcore.items import Item
 from pypcore.motion import Corrected, MotionSettings
 from pypcore.motion.field import MotionField
+from pypcore.motion.figures import travel
 from pypcore.operation import Context
 from pypcore.operations.motioncorr_parameters import MotionCorrParameters
 from pypcore.operations.motioncorr_picture import draw_motion
@@ -28,6 +30,7 @@ SUFFIXES = {  # kind of product: how its name ends, after the item's; RELION's e
     "power_spectrum": "_PS.mrc",
     "motion": ".star",
     "picture": "_motion.png",
+    "field": "_field.star",
 }
 
 
@@ -61,8 +64,13 @@ def write_products(
 
     relative = f"{FOLDER}/{item.name}{SUFFIXES['picture']}"
     with context.write(relative) as temporary:
-        draw_motion(temporary, item.name, corrected.field, settings)
+        draw_motion(temporary, item.name, corrected, settings)
     products["picture"] = context.job / relative
+    if params.write_model == "full":
+        relative = f"{FOLDER}/{item.name}{SUFFIXES['field']}"
+        with context.write(relative) as temporary:
+            write_field(temporary, full_motion(item, corrected, settings))
+        products["field"] = context.job / relative
     return products
 
 
@@ -99,6 +107,26 @@ def motion_star(
         local=local if corrected.field.local.any() else None,
         hot_pixels=corrected.hot_pixels,
         patches=_observed(corrected.field, whole, settings.first) if corrected.field.local.any() else None,
+    )
+
+
+def full_motion(item: Item, corrected: Corrected, settings: MotionSettings) -> FullMotion:
+    """Return the motion in full, Å."""
+    field, found = corrected.field, corrected.estimate
+    seen = found.patches
+    return FullMotion(
+        movie=item.given,
+        shape=field.shape,
+        pixel_size=settings.pixel_size,
+        first=settings.first,
+        whole=field.whole * settings.pixel_size,
+        grid_y=field.grid_y,
+        grid_x=field.grid_x,
+        local=field.local * settings.pixel_size,
+        error=found.error,
+        travel=travel(found, settings),
+        quality=found.amplitude,
+        patches=np.zeros((0, 4)) if seen is None else np.column_stack([seen.centres, seen.level, seen.misfit]),
     )
 
 

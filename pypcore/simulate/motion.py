@@ -24,6 +24,7 @@ class KnownMotion:
     shape: tuple[int, int]  # height and width of the frame, px
     whole: Array  # [frame, (y, x)]: mean over the frame
     local: Array  # [frame, (y, x), grid y, grid x]: difference from it, at points evenly from edge to edge
+    within: Array | None = None  # [frame, (y, x)]: way gone during each exposure; None: as fast as between frames
 
     @property
     def n_frames(self) -> int:
@@ -64,6 +65,8 @@ class KnownMotion:
 
     @cached_property
     def _velocity(self) -> Array:
+        if self.within is not None:
+            return self.within
         return np.gradient(self.whole, axis=0) if self.n_frames > 1 else np.zeros((1, 2))
 
     @cached_property

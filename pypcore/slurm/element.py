@@ -22,12 +22,14 @@ from pypcore.errors import PypcoreError, SetupError
 from pypcore.items import Item
 from pypcore.job import Job
 from pypcore.merge import gaps, read_done, what_is_done
-from pypcore.records import count, end_record, fold, read_record_file, read_records
+from pypcore.operation import accumulates
+from pypcore.records import count, end_record, read_record_file, read_records
 from pypcore.resources import PhaseResources, SplitResources, describe_walltime
 from pypcore.slurm.client import Client
 from pypcore.slurm.submission import Submission, read_element
 from pypcore.slurm.watch import look, record_lost
 from pypcore.status import fold_status
+from pypcore.sums import fold_as_it_is
 from pypcore.worker import DISK_FULL, ItemCancelled, Worker, node_name
 
 MARGIN = 1.2  # an item is begun when what is left of the walltime is so many times what items took so far
@@ -47,7 +49,8 @@ def do_element(job: Job, number: int, first: int) -> None:
     attempt = f"{number:04d}-{first + index:06d}-{_restart()}"
     worker = _worker(job, attempt, array.resources)
     worker.item_timeout = worker.request.policy.item_timeout
-    done = _done_before(job, number, first + index, worker.digest)
+    # A sum is gone on with by its partial, not by the records.
+    done = set() if accumulates(worker.operation) else _done_before(job, number, first + index, worker.digest)
     items = [item for item in read_element(job, number, first + index) if item.index not in done]
     clock = _Walltime(array.resources)
     with _signals(worker, clock):
@@ -61,15 +64,15 @@ def do_merge(job: Job, number: int) -> int:
     request, submission = job.request(), Submission.of(run)
     worker = _worker(job, f"{number:04d}-merge-{_restart()}", submission.resources.merge)
     items = list(job.items())
-    states = fold(read_records(job.records), items, request.digest())
+    states = fold_as_it_is(job, read_records(job.records), request, items)
     until = time.monotonic() + LATE_S
     while gaps(items, states) and time.monotonic() < until:
         time.sleep(LOOK_S)
-        states = fold(read_records(job.records), items, request.digest())
+        states = fold_as_it_is(job, read_records(job.records), request, items)
     if gaps(items, states):
         status = fold_status(job, run, sight := look(job, run, Client(cluster=submission.cluster)))
         record_lost(job, run, sight, status, worker.recorder)
-        states = fold(read_records(job.records), items, request.digest())
+        states = fold_as_it_is(job, read_records(job.records), request, items)
     missing, done = gaps(items, states), count(states)[records.DONE]
     record = None
     if done and (request.policy.allow_missing or not missing):

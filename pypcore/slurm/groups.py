@@ -1,6 +1,7 @@
 """What is left to do after trouble, grouped by what it needs: as before, more memory, more time, another node."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pypcore import records
@@ -34,7 +35,14 @@ def group_by_cause(job: Job, launched: Launched) -> list[Group]:
     asked = launched.request.resources.split
     attempts = _attempts(job, launched)
     wanted: dict[tuple[SplitResources, str], list[list[Item]]] = {}
+    todo = set(launched.todo)
     for bundle in bundles_to_do(launched):
+        if launched.sums:  # a sum is not cut: it gets what the neediest of its items needs
+            resources, why = _most(
+                [_needs(asked, launched.states[i.index], attempts.get(i.index, 0)) for i in bundle if i.index in todo]
+            )
+            wanted.setdefault((resources, why), []).append(bundle)
+            continue
         parts: dict[tuple[SplitResources, str], list[Item]] = {}
         for item in bundle:
             needs = _needs(asked, launched.states[item.index], attempts.get(item.index, 0))
@@ -53,6 +61,17 @@ def _needs(asked: SplitResources, state: records.State, times: int) -> tuple[Spl
         factor = min(MOST, MORE_TIME ** max(1, times))
         return replace(asked, walltime=round(asked.walltime * factor)), f"walltime x {factor:g}: it ran out of it"
     return asked, ""
+
+
+def _most(needs: Sequence[tuple[SplitResources, str]]) -> tuple[SplitResources, str]:
+    resources = needs[0][0]
+    for other, _ in needs:
+        resources = replace(
+            resources,
+            memory=max(resources.memory, other.memory),
+            walltime=max(resources.walltime, other.walltime),
+        )
+    return resources, "; ".join(sorted({why for _, why in needs if why}))
 
 
 def _attempts(job: Job, launched: Launched) -> dict[int, int]:

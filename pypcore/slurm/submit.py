@@ -106,6 +106,10 @@ def plan_and_submit(job: Job, run: Run, request: Request, launched: Launched, cl
     job.write_items(launched.items)
     job.freeze(request)
     write_text(job.plan_file, describe_plan(launched, launched.plan.concurrency))
+    if launched.sums:
+        launched.sums.discard()
+    if launched.advice:
+        print(f"note: {launched.advice}", file=sys.stderr)
     if not groups and merge_is_current(job, launched.states, read_records(job.records)):
         run.outcome, run.message, run.ended = "done", "nothing to do", run.started
         job.write_run(run)

@@ -33,12 +33,13 @@ class Mutant:
 
 _SYNC = "    __syncthreads();\n  }\n  if (threadIdx.x == 0) power"
 MUTANTS = [
-    Mutant("bound", "warp", "warp_accumulate", "if (j >= width || i >= m) return;", "if (i >= m) return;"),
-    Mutant("off-by-one", "warp", "warp_accumulate", "- 2 - top", "- 3 - top"),
+    Mutant("bound", "warp", "warp_accumulate", "if (x >= width || i >= m) return;", "if (i >= m) return;"),
+    Mutant("off-by-one", "warp", "warp_accumulate", "step + r - 2", "step + r - 3"),
     Mutant("tap", "warp", "warp_accumulate", "t[5] = f2 * f2 * f;", "t[5] = f2 * f * f;"),
     Mutant("overwritten", "warp", "warp_accumulate", "+ at] += weights", "+ at] = weights"),
+    Mutant("truncated", "warp", "warp_accumulate", "return q * b > a ? q - 1 : q;", "return q;"),
     Mutant("sign", "gradient", "patch_gradient", "r.x * u.y - r.y * u.x", "r.x * u.y + r.y * u.x"),
-    Mutant("conjugate", "gradient", "patch_gradient", "x.x * c - x.y * s", "x.x * c + x.y * s"),
+    Mutant("conjugate", "gradient", "patch_gradient", "re * c - im * s", "re * c + im * s"),
     Mutant("bound", "gradient", "patch_gradient", "if (k >= count) return;", "if (k >= count - 1) return;"),
     Mutant("last-of-shell", "gradient", "patch_gradient", "k < shell_start[s + 1]", "k < shell_start[s + 1] - 1"),
     Mutant("early-return", "gradient", "patch_gradient", "double sum = 0.0;",

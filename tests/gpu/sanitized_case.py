@@ -7,7 +7,7 @@ import sys
 
 import fake_cupy
 import numpy as np
-from kernel_cases import CASES
+from motion_cases import CASES
 from mutants import MUTANTS
 
 import pypcore.kernels.gpu.module as loader

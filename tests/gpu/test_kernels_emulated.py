@@ -4,8 +4,8 @@ from types import ModuleType
 
 import cuda_on_cpu
 import pytest
-from kernel_cases import assert_agrees
 from mutants import MUTANTS, Mutant, with_fault
+from parity import assert_agrees
 
 from pypcore import kernels
 from pypcore.kernels.gpu import module

@@ -10,12 +10,9 @@ import pytest
 CALL = """
 import time
 import numpy as np
-from pypcore import kernels
-warp = kernels.get("warp_accumulate", "numba")
-kernels.get("patch_gradient", "numba")
-one = np.ones((3, 3), np.float32)
-out = np.zeros((1, 20, 20), np.float32)
-warp(np.ones((40, 40), np.float32), -10, 10, 0 * one, 0 * one, 32, np.ones(1, np.float32), 0, out)
+from pypcore.kernels.cpu import simulate
+out = np.zeros((20, 20), np.float32)
+simulate.deposit(out, np.full(400, 5.5, np.float32), np.full(400, 5.5, np.float32))
 print(round(float(out.mean()), 5), round(time.process_time(), 2))
 """
 
@@ -28,7 +25,7 @@ def call(cache: Path) -> subprocess.CompletedProcess[str]:
 def test_compiled_kernels_are_kept_and_found_again(tmp_path):
     call(tmp_path)
     kept = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")}
-    assert len(kept) >= 2
+    assert kept
     again = call(tmp_path)
     assert again.stdout.startswith("1.0 ")
     assert again.stderr == ""

@@ -1,7 +1,7 @@
-"""Each variant of each kernel against its definition. Those for GPUs are tried in ``tests/gpu``."""
+"""Each variant of each kernel against its definition; those for GPUs are tried in ``tests/gpu``."""
 
 import pytest
-from kernel_cases import CASES, assert_agrees
+from parity import CASES, SIZES, assert_agrees
 
 from pypcore import kernels
 
@@ -14,7 +14,7 @@ def test_every_kernel_has_a_definition_that_comes_first() -> None:
     assert all(kernels.variants(name)[0] == "reference" for name in kernels.names())
 
 
-@pytest.mark.parametrize("size", [8, 37, 64])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     ("name", "variant"), [(name, v) for name in kernels.names() for v in kernels.variants(name)[1:] if v != "cupy"]
 )

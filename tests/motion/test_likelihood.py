@@ -5,8 +5,9 @@ import pytest
 
 from pypcore.motion.parallel import Threads
 from pypcore.motion.patches import DamageCurve, Patches, Signal
-from pypcore.motion.prior import Layout, Prior, Strengths, choose
+from pypcore.motion.prior import Layout, Prior, Strengths
 from pypcore.motion.small import SmallMovie, fade, group_of, small_shape
+from pypcore.motion.strengths import choose
 
 PIXEL, STEP = 1.0, 4
 

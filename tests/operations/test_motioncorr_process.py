@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from pypcore.errors import InputError, UsageError
+from pypcore.formats.motion_field import read_field
 from pypcore.formats.mrc import write_mrc
 from pypcore.formats.relion_motion import read_motion
 from pypcore.formats.star import read_star, write_star
@@ -59,6 +60,35 @@ def test_everything_that_can_be_asked_for(operation, counts, write_item, make_co
     even, odd, whole = (mrcfile.read(result.products[kind]).astype(float) for kind in ("even", "odd", "micrograph"))
     np.testing.assert_allclose(even + odd, whole, atol=0.02 * whole.std() + 0.01 * np.abs(whole).max())
     assert read_motion(result.products["motion"]).binning == pytest.approx(2)
+
+
+def test_the_motion_in_full(operation, counts, write_item, make_context):
+    result = operation.process(write_item(counts[0]), parameters(write_model="full"), make_context())
+    field = read_field(result.products["field"])
+    assert result.products["field"].name == "m1_field.star"
+    np.testing.assert_allclose(field.whole / 1.1, counts[1], atol=0.15)
+    assert field.whole.shape[0] == len(field.error) == len(field.travel) == len(counts[0])
+    in_relion = read_motion(result.products["motion"])
+    np.testing.assert_allclose(field.whole / 1.1, in_relion.shifts, atol=0.3)
+
+
+@pytest.mark.parametrize("binning", [1.0, 2.0])
+def test_relions_model_is_in_unbinned_pixels_whatever_the_binning(operation, counts, write_item, make_context, binning):
+    """RELION's own files hold binned pixels in the local model when it bins early, and its reader expects unbinned."""
+    plain = operation.process(write_item(counts[0]), parameters(), make_context("one"))
+    binned = operation.process(write_item(counts[0]), parameters(bin=binning), make_context("two"))
+    one, two = (read_motion(result.products["motion"]) for result in (plain, binned))
+    np.testing.assert_array_equal(one.shifts, two.shifts)
+    if one.local is not None:
+        np.testing.assert_array_equal(one.local, two.local)
+    assert two.binning == binning
+
+
+@pytest.mark.parametrize("weights", ["plain", "blur-aware"])
+def test_the_weights_asked_for_are_told(operation, counts, write_item, make_context, weights):
+    result = operation.process(write_item(counts[0]), parameters(weights=weights), make_context())
+    assert result.figures["weights"] == weights
+    assert 0 < result.figures["signal_kept_uncorrected"] < result.figures["signal_kept"] <= 1
 
 
 def test_two_runs_give_the_same_bytes(operation, counts, write_item, make_context):

@@ -143,6 +143,8 @@ def test_polishing_reads_the_motion_and_goes_on_from_it(polish, job, tmp_path, l
     ],
 )
 def test_polishing_refuses_a_damaged_motion(polish, job, damage, complaint):
+    # This movie moves as one: the local model is added, so that it can be damaged.
+    write_motion(job["motion"], dataclasses.replace(read_motion(job["motion"]), local=np.full(36, 0.01)))
     text = job["motion"].read_text()
     assert damage(text) != text
     job["motion"].write_text(damage(text))

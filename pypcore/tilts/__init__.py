@@ -1,0 +1,1 @@
+"""Tilt series: what is known of one, and finding it."""

@@ -1,0 +1,1 @@
+"""Tomograms from aligned tilt series: arrays in, arrays out."""
