@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,10 @@ def test_arrays_that_do_not_fit_are_refused():
     ]:
         with pytest.raises(ValueError, match=r"wanted|are of|known"):
             warp(*good[:place], wrong, *good[place + 1 :])
+
+
+def test_a_byte_order_that_is_the_machines_may_be_said():
+    image = np.random.default_rng(2).integers(0, 9, (40, 50)).astype(np.uint16)
+    said = image.view(image.dtype.newbyteorder("<" if sys.byteorder == "little" else ">"))
+    assert memoryview(said).format != "H"
+    assert np.array_equal(constant_warp(image, (0.3, 1.2)), constant_warp(said, (0.3, 1.2)))
