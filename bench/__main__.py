@@ -11,12 +11,24 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import accuracy, cases, coldstart, machine, motioncorr, pool, slurm, stages, throughput, tomogram
+from bench import (
+    accuracy,
+    cases,
+    coldstart,
+    machine,
+    motioncorr,
+    pool,
+    reconstruct,
+    slurm,
+    stages,
+    throughput,
+    tomogram,
+)
 
 RESULTS = Path(__file__).parent / "results"
 CASES = (
     *cases.MOVIES,
-    *("stages", "throughput", "seeds", "laws", "real", "tomogram", "pool", "coldstart", "slurm"),
+    *("stages", "throughput", "seeds", "laws", "real", "tomogram", "reconstruct", "pool", "coldstart", "slurm"),
 )
 LARGE = ("k2", "k3", "stages", "throughput")
 
@@ -65,6 +77,11 @@ def main() -> int:
         made = tomogram.measure(asked.threads, asked.data, progress, quick=asked.quick)
         tomogram.report(made, out)
         results["tomogram"] = [dataclasses.asdict(row) for row in made]
+    if "reconstruct" in asked.only:
+        boxes, counts = ([128], (500, 1500)) if asked.quick else ([128, 256], (2000, 6000))
+        results["reconstruct"] = reconstruct.measure(boxes, counts, asked.data, progress, out)
+        if not asked.quick:
+            reconstruct.quality(128, asked.data, out)
     if "pool" in asked.only:
         items = 1000 if asked.quick else pool.ITEMS
         costs = [pool.measure(max(asked.threads), asked.data, items=items, product_bytes=n) for n in (0, 1000)]

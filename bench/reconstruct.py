@@ -1,19 +1,26 @@
 """Reconstruction: CPU time a particle, over the floor, beside RELION; closeness to the truth; memory; threads.
 
-    python -m bench.reconstruct [--box 128] [--particles 2000 10000] [--quality] [--data FOLDER]
+    python -m bench.reconstruct [--box 128] [--particles 2000 10000] [--repeats 3] [--quality] [--data FOLDER]
 
 What a particle takes is the slope between two numbers of particles, so start-up and the making of maps stand apart.
-Floors are measured now: reading, the transforms, and adding samples to the cells of a volume. RELION is run with the
+Floors are measured now, on one thread: reading the images, their transforms, and the bare additions to the cells of a
+volume, each read and written once a sample. RELION is run with the
 CTF, as a user would; cryoDRGN's ``backproject_voxel`` where it is on PATH is not: it takes files of its own kind.
 """
 
 import argparse
+import os
 import shutil
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numba
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -21,11 +28,14 @@ from rich.table import Table
 from bench import machine
 from bench.process import Took, run
 from pypcore.formats.mrc import read_mrc
+from pypcore.geometry import rotation_matrices
 from pypcore.kernels import fft
 from pypcore.simulate import particles as simulated
 
 STACK = 100  # particles a micrograph
 SIDE = 256.0  # Å of the box
+
+Program = Callable[[int, Path], Took]  # of a number of particles and a folder to work in
 
 _OURS = """
 import sys, resource
@@ -92,77 +102,136 @@ def relion(folder: Path, count: int, options: list[str], work: Path) -> Took:
 
 
 def floors(folder: Path, padding: int) -> dict[str, float]:
-    """Milliseconds a particle of what no program can leave out, measured now on one thread."""
+    """Milliseconds a particle of what no program can leave out, measured now on one thread; the least of five."""
     stack = min((folder / "particles").glob("*.mrcs"))
-    read_mrc(stack)
-    begin = time.process_time()
     images, _ = read_mrc(stack)
-    reading = time.process_time() - begin
-    fft.rfft2(images[:8])
-    begin = time.process_time()
-    for first in range(0, len(images), 8):
-        fft.rfft2(images[first : first + 8])
-    return {
-        "read": reading / len(images) * 1e3,
-        "transform": (time.process_time() - begin) / len(images) * 1e3,
-        "insert": _bare_insertion(images.shape[1], padding),
-    }
+    batches = [images[first : first + 8] for first in range(0, len(images), 8)]
+    add = _cell_additions(images.shape[1], padding)
+    works = {"read": lambda: read_mrc(stack), "transform": lambda: [fft.rfft2(batch) for batch in batches], "add": add}
+    least = {}
+    for name, work in works.items():
+        work()
+        took = []
+        for _ in range(5):
+            begin = time.process_time()
+            work()
+            took.append(time.process_time() - begin)
+        least[name] = min(took) / (STACK if name == "add" else len(images)) * 1e3
+    return least
 
 
-def _bare_insertion(box: int, padding: int, count: int = 64) -> float:
-    """Milliseconds a particle of adding samples to cells, with the least before it: no CTF, no shift, no aberration."""
-    from pypcore import kernels
-    from pypcore.reconstruct.accumulator import LANES, volume_shape
-    from pypcore.reconstruct.particles import Optics, Poses
-    from pypcore.reconstruct.transfer import Frame, transfer_of
+def _cell_additions(box: int, padding: int) -> Callable[[], None]:
+    """Read, add to and write back the eight cells of 16 bytes about each sample of ``STACK`` slices, and no more.
 
-    drawn = simulated.random_particles(count, 1, shift=0)
-    poses = Poses(drawn.rot, drawn.tilt, drawn.psi)
-    known = transfer_of(Frame(box, box, 1.0, padding), poses, None, [Optics(1.0)], np.zeros(count, int))
-    volume = np.ones((*volume_shape(box, padding), LANES), np.float32)
-    spectra = np.ones((count, box, box // 2 + 1), np.complex64)
-    order = np.arange(count, dtype=np.int32)
-    none = np.zeros((0, 1), np.float32), np.full(count, -1, np.int32)
-    insert, best = kernels.get("insert_slices", "cython"), np.inf
-    for _ in range(4):
-        begin = time.process_time()
-        insert(
-            volume, spectra, order, known.matrices, known.shifts, known.ctf, known.tables, known.table_of, *none,
-            0, len(volume),
-        )  # fmt: skip
-        best = min(best, time.process_time() - begin)
-    return best / count * 1e3
+    None of our kernels is in it: the cells are known beforehand, and what is added is a constant.
+    """
+    radius = box * padding // 2
+    side, row = 2 * radius + 3, radius + 2
+    x, y = np.meshgrid(np.arange(box // 2 + 1), np.arange(-box // 2, box // 2))
+    inside = x * x + y * y < (box // 2) ** 2
+    points = np.stack([x[inside], y[inside]]) * padding
+    rotations = rotation_matrices(*np.random.default_rng(1).uniform(0, 360, (3, STACK)))[:, :, :2]
+    first = np.empty((STACK, points.shape[1]), np.int32)  # of each sample: the cell at its lower corner
+    for corner, rotation in zip(first, rotations, strict=True):
+        at = rotation @ points
+        at *= np.where(at[0] < 0, -1, 1)
+        column, line, plane = np.floor(at).astype(np.int32)
+        corner[:] = ((plane + radius + 1) * side + line + radius + 1) * row + column
+    volume = np.zeros(side * side * row, np.complex128)  # 16 bytes a cell
+    offsets = (1, row, row + 1, side * row, side * row + 1, (side + 1) * row, (side + 1) * row + 1)
+
+    @numba.njit
+    def add(volume, cells, a, b, c, d, e, f, g):  # type: ignore[no-untyped-def]
+        one = 1 + 1j
+        for cell in cells:
+            volume[cell] += one
+            volume[cell + a] += one
+            volume[cell + b] += one
+            volume[cell + c] += one
+            volume[cell + d] += one
+            volume[cell + e] += one
+            volume[cell + f] += one
+            volume[cell + g] += one
+
+    cells = first.reshape(-1).astype(np.uint32)
+    return lambda: add(volume, cells, *(np.uint32(offset) for offset in offsets))
 
 
-def speed(box: int, counts: tuple[int, int], data: Path, out: Console, threads_list: tuple[int, ...] = (1, 2)) -> None:
-    """Print the slope between two numbers of particles, for ours and RELION."""
+@dataclass(frozen=True)
+class Row:
+    """What a program takes: medians of CPU time and the least of wall time, over the repeats."""
+
+    box: int
+    program: str
+    cpu: float  # ms a particle
+    wall: float  # ms a particle
+    fixed: float  # s of CPU
+    peak_mb: float
+    floors: float  # how many
+    failed: str | None = None
+
+
+def speed(box: int, counts: tuple[int, int], data: Path, progress: Console, repeats: int = 3) -> list[Row]:
+    """Measure the slope between two numbers of particles, for ours, with one and two threads, and RELION's."""
     folder = prepare(box, min(1000, counts[0]), data)
-    table = Table(title=f"box {box}: {counts[0]} and {counts[1]} particles", title_justify="left")
-    for heading in ("program", "CPU ms/particle", "wall ms/particle", "fixed CPU s", "peak MB", "x floor"):
-        table.add_column(heading, justify="left" if heading == "program" else "right")
     least = floors(folder, 1)
     floor = sum(least.values())
-    table.add_row("floor: " + ", ".join(f"{k} {v:.3f}" for k, v in least.items()), f"{floor:.3f}", "", "", "", "1.0")
-    programs = [(f"pypcore, {n} threads", lambda c, w, n=n: ours(folder, c, 1, n, w)) for n in threads_list]
+    said = ", ".join(f"{name} {value:.3f}" for name, value in least.items())
+    rows = [Row(box, f"floor: {said}", floor, floor, 0, 0, 1)]
+    threads = [n for n in (1, 2) if n <= len(os.sched_getaffinity(0))]
+    programs: list[tuple[str, Program]] = [
+        (f"pypcore, threads: {n}", lambda c, w, n=n: ours(folder, c, 1, n, w)) for n in threads
+    ]
     programs.append(("pypcore, padding 2", lambda c, w: ours(folder, c, 2, 1, w)))
     if shutil.which("relion_reconstruct"):
-        settings = (["--pad", "1", "--skip_gridding"], ["--pad", "2", "--skip_gridding"], [])
+        settings = ("--pad 1 --skip_gridding", "--pad 2 --skip_gridding", "")
         for options in settings[: 3 if box <= 128 else 1]:
-            name = "RELION " + (" ".join(options) or "default")
-            programs.append((name, lambda c, w, o=options: relion(folder, c, o, w)))
-    for name, program in programs:
-        with tempfile.TemporaryDirectory(dir=data) as work:
-            few, many = (program(count, Path(work)) for count in counts)
-        if few.failed or many.failed:
-            table.add_row(name, few.failed or many.failed or "")
-            continue
-        step = counts[1] - counts[0]
-        slope = (many.cpu - few.cpu) / step * 1e3
-        table.add_row(
-            name, f"{slope:.3f}", f"{(many.wall - few.wall) / step * 1e3:.3f}",
-            f"{few.cpu - slope * counts[0] / 1e3:.2f}", f"{many.peak_mb:.0f}", f"{slope / floor:.2f}",
-        )  # fmt: skip
+            name = "RELION " + (options or "default")
+            programs.append((name, lambda c, w, o=options.split(): relion(folder, c, o, w)))
+    taken: dict[str, list[tuple[Took, Took]]] = {name: [] for name, _ in programs}
+    for turn in range(repeats):  # all in turn, so that what else the machine does falls on all
+        for name, program in programs:
+            progress.print(f"reconstruct: box {box}, {name}, {turn + 1} of {repeats}")
+            with tempfile.TemporaryDirectory(dir=data) as work:
+                taken[name].append((program(counts[0], Path(work)), program(counts[1], Path(work))))
+    return rows + [_row(box, name, pairs, counts, floor) for name, pairs in taken.items()]
+
+
+def _row(box: int, name: str, pairs: list[tuple[Took, Took]], counts: tuple[int, int], floor: float) -> Row:
+    for pair in pairs:
+        for took in pair:
+            if took.failed:
+                return Row(box, name, 0, 0, 0, 0, 0, took.failed)
+    step = (counts[1] - counts[0]) / 1e3
+    cpu = statistics.median(many.cpu - few.cpu for few, many in pairs) / step
+    wall = (min(many.wall for _, many in pairs) - min(few.wall for few, _ in pairs)) / step
+    fixed = statistics.median(few.cpu for few, _ in pairs) - cpu * counts[0] / 1e3
+    return Row(box, name, cpu, wall, fixed, max(many.peak_mb for _, many in pairs), cpu / floor)
+
+
+def report(rows: list[Row], out: Console) -> None:
+    """Print the table of ``speed``."""
+    table = Table(title=f"particles to half maps, box {rows[0].box}", title_justify="left")
+    for heading in ("program", "CPU ms/particle", "wall ms/particle", "fixed CPU s", "peak MB", "x floor"):
+        table.add_column(heading, justify="left" if heading == "program" else "right", no_wrap=True)
+    for row in rows:
+        figures = (f"{row.cpu:.3f}", f"{row.wall:.3f}", f"{row.fixed:.2f}", f"{row.peak_mb:.0f}", f"{row.floors:.2f}")
+        if row.peak_mb == 0:  # a floor has neither start nor memory
+            figures = (f"{row.cpu:.3f}", "", "", "", "1.00")
+        table.add_row(row.program, *((row.failed,) if row.failed else figures))
     out.print(table)
+
+
+def measure(
+    boxes: list[int], counts: tuple[int, int], data: Path, progress: Console, out: Console, repeats: int = 3
+) -> list[dict[str, Any]]:
+    """Measure and print boxes; return the rows as records."""
+    found = []
+    for box in boxes:
+        rows = speed(box, counts, data, progress, repeats)
+        report(rows, out)
+        found += [asdict(row) for row in rows]
+    return found
 
 
 def shells(a: np.ndarray, b: np.ndarray, radius: float) -> np.ndarray:
@@ -227,6 +296,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.reconstruct", description=__doc__)
     parser.add_argument("--box", type=int, action="append", help="128, 256 or 400; may be given several times")
     parser.add_argument("--particles", type=int, nargs=2, default=(2000, 10000), help="few and many [%(default)s]")
+    parser.add_argument("--repeats", type=int, default=3, help="of each program [%(default)s]")
     parser.add_argument("--quality", action="store_true", help="closeness to the truth too, at the first box")
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "pypcore-bench")
     asked = parser.parse_args()
@@ -234,8 +304,7 @@ def main() -> int:
     out = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     out.print(" · ".join(f"{key} {value}" for key, value in machine.describe().items()), soft_wrap=True)
     boxes = asked.box or [128, 256, 400]
-    for box in boxes:
-        speed(box, tuple(asked.particles), asked.data, out)
+    measure(boxes, tuple(asked.particles), asked.data, Console(stderr=True), out, asked.repeats)
     if asked.quality:
         quality(boxes[0], asked.data, out)
     return 0
