@@ -20,7 +20,7 @@ from pypcore.items import Item
 from pypcore.machine import Slot
 from pypcore.records import Record, end_record
 from pypcore.resources import describe_walltime, format_memory
-from pypcore.usage import THREAD_SETTINGS, peak_memory, peak_memory_of_children
+from pypcore.usage import library_settings, peak_memory, peak_memory_of_children
 
 if TYPE_CHECKING:
     from pypcore.pool import Pool
@@ -249,7 +249,7 @@ class Seat:
                 start_new_session=True,
                 env={
                     **os.environ,
-                    **dict.fromkeys(THREAD_SETTINGS, str(threads)),
+                    **library_settings(threads),
                     "CUDA_VISIBLE_DEVICES": ",".join(gpu.handle for gpu in self.slot.gpus),
                     "PYTHONUNBUFFERED": "1",
                 },

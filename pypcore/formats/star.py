@@ -79,6 +79,6 @@ def write_star(path: Path, blocks: Mapping[str, Mapping[str, Value] | Mapping[st
 def _text(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
-    if isinstance(value, int) or (_PLAIN.fullmatch(value) and not value.lower().startswith(_RESERVED)):
-        return str(value)
+    if isinstance(value, int) or (_PLAIN.fullmatch(value) and not value.lower().startswith(_RESERVED) and value != "."):
+        return str(value)  # a lone dot would say "no value"
     return cif.quote(value)

@@ -146,8 +146,9 @@ class _Spectra:
 
     def moved(self, t: int, d: Array) -> NDArray[np.complex64]:
         """Frame ``t`` with a displacement taken out."""
-        phase = np.exp(2j * np.pi * self.ky * d[0]) * np.exp(2j * np.pi * self.kx * d[1])
-        return (self.data[t] * phase).astype(np.complex64)
+        moved: NDArray[np.complex64] = self.data[t] * np.exp(2j * np.pi * self.kx * d[1]).astype(np.complex64)
+        moved *= np.exp(2j * np.pi * self.ky * d[0]).astype(np.complex64)
+        return moved
 
     def total(self, d: Array) -> NDArray[np.complex64]:
         total = np.zeros_like(self.data[0])
@@ -160,11 +161,11 @@ class _Spectra:
 
     def against_the_others(self, low_pass: Array, d: Array, scale: Array) -> tuple[Array, Array]:
         """One round: each frame against the aligned sum of all others."""
-        total = self.total(d)
+        total, weight = self.total(d), low_pass.astype(np.float32)
 
         def one(t: int) -> tuple[Array, float]:
             frame = self.moved(t, d[t])
-            return self.peak(frame * np.conj(total - frame) * low_pass.astype(np.float32), scale)
+            return self.peak(frame * np.conj(total - frame) * weight, scale)
 
         found = list(self.threads.map(one, range(len(d))))
         return d + np.array([step for step, _ in found]), np.array([height for _, height in found])
@@ -172,10 +173,10 @@ class _Spectra:
     def chain(self, low_pass: Array, scale: Array) -> Array:
         """Follow the movie: each frame against a fading sum of those before it, from where the last one was."""
         d = np.zeros((len(self.data), 2))
-        reference = self.data[0].copy()
+        reference, weight = self.data[0].copy(), low_pass.astype(np.float32)
         for t in range(1, len(d)):
             frame = self.moved(t, d[t - 1])
-            step, _ = self.peak(frame * np.conj(reference) * low_pass.astype(np.float32), scale)
+            step, _ = self.peak(frame * np.conj(reference) * weight, scale)
             d[t] = d[t - 1] + step
             reference = _MEMORY * reference + self.moved(t, d[t])
         return d
@@ -186,11 +187,12 @@ class _Spectra:
         Of two peaks nearly as high the nearer one wins: the log of the odds falls with the square of the step.
         """
         reach = [int(min(REACH / s, n // 3)) for s, n in zip(scale, self.shape, strict=True)]
-        correlation = fft.irfft2(product * self.kept, self.shape)
+        product *= self.kept
+        correlation = fft.irfft2(product, self.shape)
         deviation = float(correlation.std())
         if deviation == 0:
             return np.zeros(2), 0.0
-        near = np.roll(correlation, reach, (0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1] / deviation
+        near = correlation[np.ix_(*(np.arange(-r, r + 1) for r in reach))] / deviation
         y, x = (np.arange(-r, r + 1.0) * s / _LEAP for r, s in zip(reach, scale, strict=True))
         odds = near * np.abs(near) / 2 - (y[:, None] ** 2 + x[None, :] ** 2) / 2
         i, j = (n + 1 for n in divmod(int(odds[1:-1, 1:-1].argmax()), 2 * reach[1] - 1))

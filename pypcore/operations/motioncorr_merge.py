@@ -6,8 +6,8 @@ from typing import Any
 
 from pypcore.formats.star import write_star
 from pypcore.operation import Context, Done, Result
+from pypcore.operations.motioncorr_files import FOLDER, SUFFIXES
 from pypcore.operations.motioncorr_parameters import MotionCorrParameters
-from pypcore.operations.motioncorr_products import FOLDER, SUFFIXES
 
 STAR, CSV = "micrographs.star", "micrographs.csv"
 _COLUMNS = {  # RELION's name for each kind of product

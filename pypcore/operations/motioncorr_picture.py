@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pypcore.motion import Corrected, MotionSettings
 
+_WIDE, _HIGH = 12.0, 6.4  # inches of 100 px
 _ARROWS = 8  # trajectories along the longer side
 _LONGEST = 0.8  # of the distance between two of them: what the largest is drawn with
 _FACTORS = np.array([1, 2, 5, 10, 20, 50, 100, 200, 500])  # more would make a picture of noise
@@ -29,26 +30,27 @@ def draw_motion(path: Path, name: str, corrected: Corrected, settings: MotionSet
     from matplotlib.figure import Figure
 
     field, figures = corrected.field, corrected.figures
-    figure = Figure(figsize=(12, 6.4), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    areas: Any = figure.subplot_mosaic("op;oe", width_ratios=(1.75, 1), height_ratios=(1.5, 1))
-    figure.suptitle(f"{name}   {_summary(figures)}", fontsize=10)
+    figure = Figure(figsize=(_WIDE, _HIGH), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    figure.suptitle(f"{name}   {_summary(figures)}", fontsize=10, y=0.985)
     count = len(field.whole)
     frames = np.arange(count) + settings.first
-    colours = ScalarMappable(Normalize(frames[0], frames[-1]), "plasma")
+    colours: Any = ScalarMappable(Normalize(frames[0], frames[-1]), "plasma")
 
-    _draw_over(areas["o"], corrected, settings, colours)
+    # Places are given, not sought by a layout engine, which would draw all of it once more.
+    _draw_over(figure.add_axes((0.05, 0.08, 0.53, 0.83)), corrected, settings, colours)
     y, x = field.whole.T * settings.pixel_size
-    left = areas["p"]
-    left.plot(x, y, color="0.7", linewidth=1, zorder=1)
-    left.scatter(x, y, c=frames, norm=colours.norm, cmap=colours.cmap, s=18, zorder=2)
-    left.plot(x[0], y[0], "o", markersize=9, markerfacecolor="none", markeredgecolor="tab:green", zorder=3)
-    left.annotate("start", (x[0], y[0]), (6, 6), textcoords="offset points", color="tab:green", fontsize=8)
-    left.set(title="Whole frame", xlabel="x, Å", ylabel="y, Å", aspect="equal", adjustable="datalim")
-    left.grid(color="0.92")
-    _draw_error(areas["e"], frames, figures)
-    figure.colorbar(colours, ax=areas["p"], label="frame")
-    figure.savefig(path, format="png", metadata={"Software": None})
+    right = figure.add_axes((0.65, 0.47, 0.25, 0.44))
+    right.plot(x, y, color="0.7", linewidth=1, zorder=1)
+    right.scatter(x, y, c=frames, norm=colours.norm, cmap=colours.cmap, s=18, zorder=2)
+    right.plot(x[0], y[0], "o", markersize=9, markerfacecolor="none", markeredgecolor="tab:green", zorder=3)
+    right.annotate("start", (x[0], y[0]), (6, 6), textcoords="offset points", color="tab:green", fontsize=8)
+    right.set(title="Whole frame", xlabel="x, Å", ylabel="y, Å", aspect="equal", adjustable="datalim")
+    right.margins(0.15)
+    right.grid(color="0.92")
+    figure.colorbar(colours, cax=figure.add_axes((0.915, 0.47, 0.016, 0.44)), label="frame")
+    _draw_error(figure.add_axes((0.65, 0.08, 0.33, 0.26)), frames, figures)
+    canvas.print_png(path, metadata={"Software": None}, pil_kwargs={"compress_level": 3})  # savefig draws it twice
 
 
 def _summary(figures: dict[str, Any]) -> str:
@@ -64,7 +66,6 @@ def _summary(figures: dict[str, Any]) -> str:
 
 def _draw_over(axes: Any, corrected: Corrected, settings: MotionSettings, colours: Any) -> None:
     from matplotlib.collections import LineCollection
-    from matplotlib.patheffects import Normal, Stroke
 
     field = corrected.field
     height, width = field.shape
@@ -88,12 +89,12 @@ def _draw_over(axes: Any, corrected: Corrected, settings: MotionSettings, colour
     lines = points[:, ::-1].reshape(len(points), 2, -1).transpose(2, 0, 1)  # [trajectory, frame, (x, y)]
     segments = np.stack([lines[:, :-1], lines[:, 1:]], axis=2).reshape(-1, 2, 2)
     number = np.tile(np.arange(1, len(points)) + colours.norm.vmin, len(lines))
+    axes.add_collection(LineCollection(list(lines), colors="white", linewidths=3.4, capstyle="round"))
     axes.add_collection(
         LineCollection(
-            list(segments), array=number, norm=colours.norm, cmap=colours.cmap, linewidths=2.0,
-            path_effects=[Stroke(linewidth=3.4, foreground="white"), Normal()], capstyle="round",
+            list(segments), array=number, norm=colours.norm, cmap=colours.cmap, linewidths=2.0, capstyle="round"
         )
-    )  # fmt: skip
+    )
     axes.scatter(*lines[:, 0].T, s=14, color="tab:green", edgecolor="white", linewidth=0.6, zorder=3)
     patches = corrected.estimate.patches
     if patches is not None and patches.unlike.any():

@@ -16,22 +16,12 @@ from pypcore.motion import Corrected, MotionSettings
 from pypcore.motion.field import MotionField
 from pypcore.motion.figures import travel
 from pypcore.operation import Context
+from pypcore.operations.motioncorr_files import FOLDER, SUFFIXES
 from pypcore.operations.motioncorr_parameters import MotionCorrParameters
 from pypcore.operations.motioncorr_picture import draw_motion
 
-FOLDER = "micrographs"
 GAIN = "gain.mrc"
 NODES = 9
-SUFFIXES = {  # kind of product: how its name ends, after the item's; RELION's endings where it has them
-    "micrograph": ".mrc",
-    "unweighted": "_noDW.mrc",
-    "even": "_EVN.mrc",
-    "odd": "_ODD.mrc",
-    "power_spectrum": "_PS.mrc",
-    "motion": ".star",
-    "picture": "_motion.png",
-    "field": "_field.star",
-}
 
 
 def write_products(

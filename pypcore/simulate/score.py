@@ -98,7 +98,7 @@ class ImageScore:
         """Score ``picture`` [y, x] against the noise-free ``ideal``, relative to the ``oracle``'s picture."""
         sums, frequencies = _tile_sums(picture, ideal)
         best = None if oracle is None else _tile_sums(oracle, ideal)[0]
-        edges = [40.0, 12.0, 7.0, 5.0, 4.0, 3.0, 2.0]
+        edges = [40.0, 12.0, 7.0, 5.0, 4.0, 3.0, 2.1]
         bands = []
         for low, high in pairwise(edges):
             high = max(high, 2 * pixel_size)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pypcore.errors import UsageError
 from pypcore.resources import PhaseResources, Placement, count_gpus, format_gres, format_memory, format_walltime
-from pypcore.usage import THREAD_SETTINGS
+from pypcore.usage import library_settings
 
 WARN_S = 120  # SLURM tells an element so long before its walltime ends (its checks are up to 60 s late or early)
 
@@ -36,8 +36,8 @@ class Batch:
     def render(self) -> str:
         """Return the script's text."""
         directives = [f"#SBATCH {option}" for option in self._options()]
-        threads = " ".join(f"{name}={self.resources.threads}" for name in THREAD_SETTINGS)
-        lines = ["#!/bin/bash", *directives, "", "set -eu", f"export {threads}"]
+        exported = " ".join(f"{name}={value}" for name, value in library_settings(self.resources.threads).items())
+        lines = ["#!/bin/bash", *directives, "", "set -eu", f"export {exported}"]
         if not count_gpus(self.resources.gres):
             lines.append("export CUDA_VISIBLE_DEVICES=  # no GPU was asked for: one that leaks through is not ours")
         return "\n".join([*lines, *self.setup, f"exec {shlex.join(self.command)}", ""])

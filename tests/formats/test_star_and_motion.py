@@ -26,7 +26,7 @@ def test_any_text_and_number_comes_back(tmp_path, texts, number):
 
 
 def test_names_with_spaces_and_quotes_come_back(tmp_path):
-    names = ["a b.mrc", "it's.mrc", 'say "x".mrc', "data_x", "_rlnX", "#1", "loop_", "?"]
+    names = ["a b.mrc", "it's.mrc", 'say "x".mrc', "data_x", "_rlnX", "#1", "loop_", "?", "."]
     write_star(tmp_path / "x.star", {"m": {"rlnMicrographName": names}})
     assert read_star(tmp_path / "x.star")["m"].columns["rlnMicrographName"] == names
 
