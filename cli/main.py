@@ -59,7 +59,7 @@ app = typer.Typer(
     cls=Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Cryo-EM compute pipeline: movies to micrographs, on this machine.\n\n"
+    help="Cryo-EM compute pipeline: movies, particles and tilt series, on this machine or a SLURM cluster.\n\n"
     "A job has three phases: Launch finds the items, Split does them in parallel, Merge consolidates.",
     epilog="Exit codes: 0 done, 1 some items failed, 2 usage, 3 environment, 4 cancelled.",
 )
