@@ -158,7 +158,7 @@ class MrcVolumeWriter:
 
 def _write(file: BinaryIO, stored: npt.NDArray[Any]) -> None:
     """Write an array in pieces."""
-    data = memoryview(np.ascontiguousarray(stored).reshape(-1).view(np.uint8))
+    data = np.ascontiguousarray(stored).data.cast("B")
     for begin in range(0, len(data), _PIECE):
         file.write(data[begin : begin + _PIECE])
 
