@@ -16,6 +16,8 @@ Image = NDArray[np.float32]
 _SMALL = 256  # voxels along the longer side of the quick tomogram
 _BLUR = 0.8  # pixels: noise at the last frequencies says nothing to an eye
 _SHADES = (1.0, 99.0)  # percentiles that become black and white
+_SHOWN = 512  # pixels along the longer side of a slice in a picture, about: more than that is thrown away by the screen
+_PNG = {"compress_level": 1}  # noise hardly gets smaller, and trying takes most of a picture's time
 
 
 def draw_alignment(
@@ -55,9 +57,8 @@ def draw_alignment(
 
     figure = _figure(11, 7.2)
     figure.suptitle(name, fontsize=10)
-    grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1), height_ratios=(2, 1))
-    left = figure.add_subfigure(grid[:, 0])
-    above, side = left.subplots(2, 1, height_ratios=(height, min(deep, height)))
+    tall = 0.76 * height / (height + min(deep, height))  # of the figure, for the view from above
+    above, side = figure.add_axes((0.07, 0.92 - tall, 0.44, tall)), figure.add_axes((0.07, 0.07, 0.44, 0.76 - tall))
     nm = alignment.pixel_size * binning / 10
     middle = max(1, deep // 24)
     _show(above, volume[deep // 2 - middle : deep // 2 + middle].mean(0), nm, "From above: the middle", "y, nm")
@@ -72,7 +73,7 @@ def draw_alignment(
     for z in (-thickness / 2, thickness / 2):
         side.axhline(z * alignment.pixel_size / 10, color="tab:orange", linestyle="--", linewidth=0.8)
 
-    shifts, axis = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
+    shifts, axis = figure.add_axes((0.6, 0.43, 0.38, 0.49)), figure.add_axes((0.6, 0.07, 0.38, 0.24))
     used = alignment.used
     moved = alignment.shifts * alignment.pixel_size / 10  # nm
     for values, label, colour in ((moved[:, 0], "across the axis", "tab:blue"), (moved[:, 1], "along it", "tab:green")):
@@ -93,41 +94,55 @@ def draw_alignment(
         axis.set(title="Tilt axis", xlabel="tilt, degrees", ylabel="degrees from +y")
     for one in (shifts, axis):
         one.grid(color="0.92")
-    figure.savefig(path, format="png", metadata={"Software": None})
+    _save(figure, path)
 
 
 def draw_tomogram(path: Path, name: str, slices: dict[str, Image], voxel_size: float) -> None:
     """Draw a tomogram's middle from above (``xy``) and from two sides (``xz``, ``zy``), as PNG without a date."""
     above, front, right = slices["xy"], slices["xz"], slices["zy"]
     nm = voxel_size / 10
-    figure = _figure(10, 10 * (above.shape[0] + front.shape[0]) / (above.shape[1] + right.shape[1]) + 0.8)
+    # Inches: the slices to one scale, as wide and high as the specimen, with room for what stands beside them.
+    wide, deep, high = (float(n) for n in (above.shape[1], right.shape[1], above.shape[0]))
+    inch = min(7.4 / (wide + deep), 13.0 / (high + deep))
+    width, height = max((wide + deep) * inch, 4.0) + 1.9, (high + deep) * inch + 1.9
+    figure = _figure(width, height)
     figure.suptitle(name, fontsize=10)
-    axes = figure.subplots(
-        2, 2, width_ratios=(above.shape[1], right.shape[1]), height_ratios=(above.shape[0], front.shape[0])
-    )
-    _show(axes[0, 0], above, nm, "From above", "y, nm")
-    _show(axes[0, 1], right, nm, "From the right", "", "z, nm")
-    _show(axes[1, 0], front, nm, "From the front, along the tilt axis", "z, nm", "x, nm")
-    axes[1, 1].axis("off")
-    figure.savefig(path, format="png", metadata={"Software": None})
+
+    def room(x: float, y: float, across: float, up: float) -> Any:
+        return figure.add_axes((x / width, y / height, across * inch / width, up * inch / height))
+
+    bottom = 0.55 + deep * inch + 0.65
+    _show(room(0.75, bottom, wide, high), above, nm, "From above", "y, nm")
+    _show(room(0.75 + wide * inch + 0.65, bottom, deep, high), right, nm, "From the right", "", "z, nm")
+    _show(room(0.75, 0.55, wide, deep), front, nm, "From the front, along the tilt axis", "z, nm", "x, nm")
+    _save(figure, path)
 
 
 def _figure(width: float, height: float) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, min(max(height, 4.0), 16.0)), dpi=100, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=90)
     FigureCanvasAgg(figure)
     return figure
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, format="png", metadata={"Software": None}, pil_kwargs=_PNG)
 
 
 def _show(axes: Any, image: Image, nm: float, title: str, down: str, across: str = "") -> None:
     """Show an image with its first row at the bottom, as MRC viewers do; lengths in nm from its centre."""
     from scipy.ndimage import gaussian_filter
 
+    half_y, half_x = image.shape[0] * nm / 2, image.shape[1] * nm / 2
+    factor = max(1, max(image.shape) // _SHOWN)
+    if min(image.shape) >= factor > 1:  # means of blocks; what is left over at the ends, less than a block, is cut off
+        y, x = (size // factor for size in image.shape)
+        half_y, half_x = y * factor * nm / 2, x * factor * nm / 2
+        image = image[: y * factor, : x * factor].reshape(y, factor, x, factor).mean((1, 3))
     image = gaussian_filter(image, _BLUR)
     low, high = np.percentile(image, _SHADES) if image.size else (0.0, 1.0)
-    half_y, half_x = image.shape[0] * nm / 2, image.shape[1] * nm / 2
     extent = (-half_x, half_x, -half_y, half_y)
     axes.imshow(
         image, cmap="gray", vmin=low, vmax=max(high, low + 1e-12), origin="lower", extent=extent, aspect="equal"
