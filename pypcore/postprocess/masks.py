@@ -59,21 +59,27 @@ def automatic(
     found = max(middle + DEVIATIONS * spread, 0.1 * float(np.max(smooth)))
     stands_out = (smooth > (found if threshold is None else threshold)) & ~far
     del smooth, far, solvent
-    seen, count = scipy.ndimage.label(stands_out)
-    if not count:
+    kept = _large_parts(stands_out)
+    if kept is None:
         return sphere(box, 0.45 * box - edge, edge=edge)
-    sizes = np.zeros(count + 1, np.int64)
-    for plane in seen:
-        sizes += np.bincount(plane.reshape(-1), minlength=count + 1)
-    large = sizes >= 0.05 * sizes[1:].max()
-    large[0] = False
-    kept = np.stack([large[plane] for plane in seen])
-    del seen
     grown = GROWN * scale
     mask = _distance(scipy.ndimage.binary_fill_holes(kept), grown + max(edge, 0))
     for plane in mask:
         plane[:] = soft(plane - grown, edge)
     return mask
+
+
+def _large_parts(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
+    """Return what is seen without specks, less than a twentieth of the largest part; None where nothing is seen."""
+    part, count = scipy.ndimage.label(seen)
+    if not count:
+        return None
+    sizes = np.zeros(count + 1, np.int64)
+    for plane in part:
+        sizes += np.bincount(plane.reshape(-1), minlength=count + 1)
+    large = sizes >= 0.05 * sizes[1:].max()
+    large[0] = False
+    return np.stack([large[plane] for plane in part])
 
 
 def _outside(box: int) -> npt.NDArray[np.bool_]:
