@@ -30,7 +30,7 @@ MOST_NAMED = 5
 
 def combine_partials(
     job: Job, request: Request, operation: Accumulating, done: Sequence[Done], threads: int
-) -> Mapping[str, npt.NDArray[Any]]:
+) -> dict[str, npt.NDArray[Any]]:
     """Return the sum of all bundles that hold ``done``, by the arrays' names.
 
     DamagedPartial names every partial that is missing, cut off, corrupt, or of other parameters or items; each is put

@@ -43,7 +43,7 @@ class Context:
     ``scratch`` is private to the attempt and removed afterwards. ``progress`` takes a share from 0 to 1.
     ``root`` is the folder that the job was started from, ``job_as_given`` the job folder as the user wrote it, relative
     to ``root``: for paths inside STAR files. ``total``, in ``finish`` of an operation that accumulates, is what all
-    items add up to.
+    items add up to; ``finish`` may change it and take from it, so as not to hold what it has done with.
     """
 
     job: Path
@@ -55,7 +55,7 @@ class Context:
     log: logging.Logger
     progress: Callable[[float], None] = lambda share: None
     root: Path = field(default_factory=Path.cwd)
-    total: "Mapping[str, npt.NDArray[Any]]" = field(default_factory=dict)
+    total: "dict[str, npt.NDArray[Any]]" = field(default_factory=dict)
 
     def as_given(self, path: Path) -> str:
         """Return ``path`` relative to ``root`` where it lies under it, as RELION wants paths in STAR files."""
@@ -159,6 +159,10 @@ class Accumulating(Operation, Protocol):
 
     def partial_bytes(self, params: Any, items: Sequence[Item]) -> int:
         """Estimate the size of a partial, bytes; ``items`` are all of the job's."""
+        ...
+
+    def merge_bytes(self, params: Any, items: Sequence[Item]) -> int:
+        """Estimate the memory that Merge takes, its total included, bytes; ``items`` are some of the job's."""
         ...
 
     def combine(self, total: "npt.NDArray[Any]", part: "npt.NDArray[Any]") -> None:

@@ -162,6 +162,7 @@ class Worker:
                 from pypcore.combine import combine_partials
 
                 done = list(done)
+                self._need_memory(self.operation.merge_bytes(self.params, [one.item for one in done]))
                 context.total = combine_partials(self.job, self.request, self.operation, done, self.threads)
             result = self.operation.finish(done, self.params, context)
             outcome, message = records.DONE, ""
@@ -187,6 +188,14 @@ class Worker:
         }
         self.record(record)
         return record
+
+    def _need_memory(self, needed: int) -> None:
+        if needed > self.memory:
+            raise PypcoreError(
+                f"Merge needs {needed / 2**30:.2f} GB, a task has {self.memory / 2**30:.2f} GB; nothing is lost: "
+                f"pypcore resume {self.job.folder} with more --memory (GB per thread)"
+            )
+        self.log.info("Merge takes about %.2f GB", needed / 2**30)
 
     def record(self, record: Record) -> None:
         """Append a record, and report it."""

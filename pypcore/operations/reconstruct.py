@@ -93,6 +93,12 @@ class Reconstruct:
         z, y, x = volume_shape(_box(params, self._tables(params, items[:1])[0]), params.padding)
         return HALVES * z * y * x * PACKED_LANES * 4
 
+    def merge_bytes(self, params: ReconstructParameters, items: Sequence[Item]) -> int:
+        """Return what maps, mask and FSC take beside the sums."""
+        from pypcore.operations.reconstruct_merge import memory_needed
+
+        return memory_needed(_box(params, self._tables(params, items[:1])[0]), params)
+
     def begin_sum(self, params: ReconstructParameters, items: Sequence[Item], context: Context) -> MapSums:
         """Return empty sums; the memory that they and the images take is said, and refused where it is not there."""
         from pypcore.reconstruct.accumulator import memory_needed
@@ -106,6 +112,13 @@ class Reconstruct:
             raise MemoryError(
                 f"box {box} with padding {params.padding} needs {needed / _GB:.2f} GB, a task has "
                 f"{context.memory / _GB:.2f} GB; give more --memory (GB per thread)"
+            )
+        merging = self.merge_bytes(params, items)
+        if merging > context.memory:
+            context.log.warning(
+                "Merge will need %.2f GB, a task has %.2f GB: give it more --memory (GB per thread) by then",
+                merging / _GB,
+                context.memory / _GB,
             )
         return MapSums(_accumulator(params, table, context.threads))
 

@@ -17,7 +17,8 @@ from pypcore.postprocess.fsc import Curve, Fsc
 from pypcore.postprocess.masks import automatic, read_mask
 from pypcore.postprocess.picture import draw_reconstruction
 from pypcore.postprocess.tables import write_fsc_csv, write_fsc_star
-from pypcore.reconstruct.accumulator import LANES, PACKED_LANES
+from pypcore.postprocess.transform import Map
+from pypcore.reconstruct.accumulator import PACKED_LANES, volume_shape
 from pypcore.reconstruct.finish import Finish, make_map, snr_of_fsc
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ LABELS = {
 STEP = 10  # degrees, of the table of views
 
 
+def memory_needed(box: int, params: ReconstructParameters) -> int:
+    """Return the bytes that ``make_products`` takes at most, the sums of both halves included."""
+    z, y, x = volume_shape(box, params.padding)
+    side, sums, voxels = box * params.padding, z * y * x * PACKED_LANES * 4, box**3 * 4
+    making = 2 * sums + 2 * voxels + side * side * (side // 2 + 1) * 8  # the second half map, its transform
+    making += sums if params.symmetry.upper() != "C1" else 0
+    making += 6 * side**3 * 4 if params.iterations else 0
+    comparing = sums + 5 * voxels  # half maps, mask, two transforms
+    return max(making, comparing) + 2**25
+
+
 def make_products(
     done: Sequence[Done], tables: Mapping[str, "Table"], box: int, params: ReconstructParameters, context: Context
 ) -> Result:
@@ -52,18 +64,17 @@ def make_products(
         if not count:
             raise InputError(f"half {number + 1} has no particle among those that are done; there is no FSC without it")
     pixel_size = next(iter(tables.values())).particles.optics[0].pixel_size
-    weights = sum(_mean_weights(context.total[name], box, params.padding) for name in HALVES)
-    halves = [
-        make_map(_cells(context.total[name]), box, params.padding, _finish(params), threads=context.threads)
-        for name in HALVES
-    ]
-    mean = np.asarray((halves[0] + halves[1]) / 2, np.float32)
-    mask = automatic(mean, pixel_size) if params.mask is None else read_mask(params.mask, mean.shape)
+    total = context.total  # emptied as maps are made of it
+    weights = sum(_mean_weights(total[name], box, params.padding) for name in HALVES)
+    halves = [make_map(total[name], box, params.padding, _finish(params), threads=context.threads) for name in HALVES]
+    both = total.pop("half1")
+    both += total.pop("half2")
+    shape = halves[0].shape
+    mask = read_mask(params.mask, shape) if params.mask else automatic(_mean(*halves), pixel_size)
     fsc = correlation.measure(halves[0], halves[1], pixel_size, mask, threads=context.threads)
-    both = _cells(context.total["half1"])
-    both[..., :PACKED_LANES] += context.total["half2"]
     finish = _finish(params, snr_of_fsc(fsc.corrected))
     volume = make_map(both, box, params.padding, finish, threads=context.threads)
+    del both
     angles, rows = _angles(done, tables)
 
     figures = _figures(fsc, counts, context, rows, angles)
@@ -98,11 +109,10 @@ def _finish(params: ReconstructParameters, snr: Curve | None = None) -> Finish:
     return Finish(params.symmetry, params.iterations, snr)
 
 
-def _cells(packed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the sums as a kernel has them, with the lane that no partial keeps."""
-    cells = np.zeros((*packed.shape[:3], LANES), np.float32)
-    cells[..., :PACKED_LANES] = packed
-    return cells
+def _mean(one: Map, other: Map) -> Map:
+    mean = one + other
+    mean /= 2
+    return mean
 
 
 def _mean_weights(packed: npt.NDArray[np.float32], box: int, padding: int) -> Curve:

@@ -4,13 +4,14 @@ Shell s holds the Fourier voxels whose distance from the origin rounds to s; s r
 frequency is s / (box pixel_size), 1/Å. The correction is that of Chen et al. 2013, Ultramicroscopy 135, 24.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
-Map = npt.NDArray[np.float32]
+from pypcore.postprocess.transform import Map, Spectrum, mask_transform, transform
+
 Curve = npt.NDArray[np.float64]
 
 RANDOM_FROM = 0.8
@@ -57,23 +58,23 @@ class Fsc:
 def measure(half1: Map, half2: Map, pixel_size: float, mask: Map | None = None, *, threads: int = 1) -> Fsc:
     """Compare two half maps [z, y, x] of ``pixel_size`` Å, under ``mask`` (0 to 1) for the last three curves."""
     box = half1.shape[0]
-    shell = shells(box)
-    first, second = (scipy.fft.rfftn(half, workers=threads) for half in (half1, half2))
-    unmasked = correlate(first, second, shell)
+    halves = (half1, half2)
+    unmasked = correlate(*(transform(half, threads=threads) for half in halves))
     if mask is None:
         return Fsc(box, pixel_size, unmasked, unmasked, np.zeros_like(unmasked), unmasked, None)
     below = np.flatnonzero(unmasked[1:] < RANDOM_FROM) + 1
     random_from = int(below[0]) if len(below) else None
-    inside = [scipy.fft.rfftn(half * mask, workers=threads) for half in (half1, half2)]
-    masked = correlate(inside[0], inside[1], shell)
+    masked = correlate(*(transform(half, mask, threads=threads) for half in halves))
     randomised, corrected = np.zeros_like(masked), masked.copy()
     if random_from is not None:
         rng = np.random.default_rng(SEED)
-        noise = [
-            scipy.fft.rfftn(_with_random_phases(one, shell, random_from, rng, threads) * mask, workers=threads)
-            for one in (first, second)
-        ]
-        randomised = correlate(noise[0], noise[1], shell)
+        noise = []
+        for half in halves:
+            spectrum = transform(half, threads=threads)
+            _make_phases_random(spectrum, random_from, rng)
+            mask_transform(spectrum, mask, threads=threads)
+            noise.append(spectrum)
+        randomised = correlate(*noise)
         past = slice(random_from + AFTER, None)
         chance = randomised[past]
         room = np.maximum(1 - chance, 1e-6)
@@ -83,9 +84,14 @@ def measure(half1: Map, half2: Map, pixel_size: float, mask: Map | None = None, 
 
 def shells(box: int) -> npt.NDArray[np.int32]:
     """Return the shell of each voxel of an rfftn of a cube; those beyond Nyquist are box // 2 + 1."""
+    return np.stack(list(_shell_planes(box)))
+
+
+def _shell_planes(box: int) -> Iterator[npt.NDArray[np.int32]]:
     k2 = (np.fft.fftfreq(box, 1 / box) ** 2).astype(np.float32)
-    radius = np.sqrt(k2[:, None, None] + k2[None, :, None] + np.arange(box // 2 + 1, dtype=np.float32) ** 2)
-    return np.minimum(np.rint(radius), box // 2 + 1).astype(np.int32)
+    for z2 in k2:
+        radius = np.sqrt(z2 + k2[:, None] + np.arange(box // 2 + 1, dtype=np.float32) ** 2)
+        yield np.minimum(np.rint(radius), box // 2 + 1).astype(np.int32)
 
 
 def radial_sum(values: npt.NDArray[np.floating], shell: npt.NDArray[np.int32], box: int) -> Curve:
@@ -97,30 +103,32 @@ def radial_sum(values: npt.NDArray[np.floating], shell: npt.NDArray[np.int32], b
     return np.asarray(summed[: box // 2 + 1], np.float64)
 
 
-def correlate(
-    first: npt.NDArray[np.complexfloating], second: npt.NDArray[np.complexfloating], shell: npt.NDArray[np.int32]
-) -> Curve:
+def correlate(first: Spectrum, second: Spectrum) -> Curve:
     """Return the correlation of two transforms by shell; 1 at the origin, and 0 where one has nothing."""
     box = first.shape[0]
-    cross = radial_sum((first * second.conj()).real, shell, box)
-    powers = [radial_sum(one.real**2 + one.imag**2, shell, box) for one in (first, second)]
+    sums = np.zeros((3, box // 2 + 2))  # of cross terms, and of each power
+    twice = np.full(box // 2 + 1, 2.0)  # voxels whose mates are left out by rfftn; x = 0 and x = Nyquist hold both
+    twice[[0, box // 2]] = 1
+    for one, other, shell in zip(first, second, _shell_planes(box), strict=True):
+        parts = ((one * other.conj()).real, one.real**2 + one.imag**2, other.real**2 + other.imag**2)
+        for total, values in zip(sums, parts, strict=True):
+            total += np.bincount(shell.reshape(-1), (values * twice).reshape(-1), minlength=box // 2 + 2)
+    cross, *powers = sums[:, : box // 2 + 1]
     norm = np.sqrt(powers[0] * powers[1])
     result = np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
     result[0] = 1
-    return result
+    return np.asarray(result, np.float64)
 
 
-def _with_random_phases(
-    spectrum: npt.NDArray[np.complexfloating],
-    shell: npt.NDArray[np.int32],
-    random_from: int,
-    rng: np.random.Generator,
-    threads: int,
-) -> Map:
-    """Return the map with the amplitudes of ``spectrum`` and, from a shell on, random phases."""
+def _make_phases_random(spectrum: Spectrum, random_from: int, rng: np.random.Generator) -> None:
+    """Leave the amplitudes of a transform and, from a shell on, make its phases random; in place."""
     box = spectrum.shape[0]
-    # The phases of white noise are random and those of a real map.
-    noise = scipy.fft.rfftn(rng.standard_normal((box,) * 3, dtype=np.float32), workers=threads)
-    turned = np.abs(spectrum) * np.exp(1j * np.angle(noise))
-    mixed = np.where(shell >= random_from, turned, spectrum).astype(np.complex64)
-    return np.asarray(scipy.fft.irfftn(mixed, (box,) * 3, workers=threads), np.float32)
+    drawn = rng.random((2, box, box), np.float32)  # of the planes x = 0 and x = Nyquist, which hold both of a pair:
+    mates = np.roll(drawn[:, ::-1, ::-1], (1, 1), (1, 2))
+    paired = drawn - mates  # opposite at opposite frequencies, and as evenly spread
+    for z, (plane, shell) in enumerate(zip(spectrum, _shell_planes(box), strict=True)):
+        turns = rng.random(plane.shape, np.float32)
+        turns[:, 0], turns[:, -1] = paired[0, z], paired[1, z]
+        angle = np.float32(2 * np.pi) * turns
+        turned = np.abs(plane) * (np.cos(angle) + np.complex64(1j) * np.sin(angle))
+        np.copyto(plane, turned, where=shell >= random_from)
