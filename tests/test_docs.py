@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 OF_OTHERS = {"--mail-type", "--relion", "--j", "--array", "--mem", "--time", "--test-only", "--launch-", "--merge-"}
 OF_OTHERS |= {"--bind", "--nv", "--no-capture-output", "--version", "--gpu", "--width"}  # docs/programs.md
+OF_OTHERS |= {"--particles", "--quality"}  # of python -m bench.reconstruct
 
 pages = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
