@@ -1,5 +1,6 @@
 """A bundle's sum: the same bits whatever stopped its worker, each item once, those that fail left out alone."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from pypcore import records
 from pypcore.job import Job
 from pypcore.launch import launch
+from pypcore.merge import read_done
 from pypcore.options import prepare
 from pypcore.partials import read_header
 from pypcore.records import read_records
@@ -191,6 +193,17 @@ def test_too_little_memory_is_said_of_each_item(job: Job, folder: Path) -> None:
     assert outcomes(job) == [records.MEMORY] * SIZE
     last = list(read_records(job.records))[-1]
     assert "give more --memory" in last["message"]
+
+
+def test_too_little_memory_for_merge_is_said_and_costs_nothing(job: Job, folder: Path, worker_of: WorkerOf) -> None:
+    with worker_of("job", "0001-x") as worker:
+        worker.do_bundle(list(job.items()))
+    small = Worker(Job(folder / "job"), "0002-x", 1, 2**20, [])
+    record = small.do_merge(read_done(job), "")
+    small.close()
+    assert record["outcome"] == records.FAILED
+    assert re.match(r"Merge needs 0\.0\d GB, a task has 0\.00 GB; .* more --memory", record["message"])
+    assert outcomes(job) == [records.DONE] * SIZE
 
 
 def test_an_index_of_the_records_tells_of_sums_what_the_records_do(job: Job, worker_of: WorkerOf, monkeypatch) -> None:

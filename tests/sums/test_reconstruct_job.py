@@ -79,13 +79,16 @@ def test_the_map_is_the_truth_and_the_products_are_there(reconstruct: Run, folde
         assert float(file.header.origin.x) == 0
 
 
-def test_another_bundle_size_regroups_sums_and_no_more(reconstruct: Run, folder: Path) -> None:
-    for bundle in (1, 4, 12):
+def test_another_bundle_size_regroups_sums_and_no_more(
+    reconstruct: Run, folder: Path, undisturbed: dict[str, bytes]
+) -> None:
+    for bundle in (1, 12):
         assert reconstruct(job=f"in{bundle}", bundle_size=bundle).exit_code == 0
         assert len(list((folder / f"in{bundle}/partials").iterdir())) == -(-MICROGRAPHS // bundle)
     for name in ("half1.mrc", "half2.mrc", "map.mrc"):
+        (folder / "in5.mrc").write_bytes(undisturbed[name])
         whole = read(folder / "in12" / name)
-        for other in (read(folder / "in1" / name), read(folder / "in4" / name)):
+        for other in (read(folder / "in1" / name), read(folder / "in5.mrc")):
             assert np.linalg.norm(whole - other) < 1e-5 * np.linalg.norm(whole)
             assert measure(whole, other, PIXEL).unmasked.min() > 0.99999
 
@@ -189,30 +192,30 @@ def damage(path: Path, how: str, other: Path) -> None:
         path.write_bytes(other.read_bytes())
 
 
-@pytest.mark.parametrize(
-    ("how", "said"),
-    [
+def test_bad_partials_are_named_and_their_items_done_again(
+    reconstruct: Run, resume: Run, folder: Path, undisturbed: dict[str, bytes]
+) -> None:
+    reconstruct()
+    reconstruct(job="other", symmetry="C2")
+    job, path = Job.open(folder / "job"), folder / "job/partials/000001.partial"
+    good = path.read_bytes()
+    for how, said in (
         ("missing", "has no partial|missing"),
         ("truncated", "cut off"),
         ("other parameters", "made with other parameters"),
         ("other bundle", "of another grouping"),
-    ],
-)
-def test_a_bad_partial_is_named_and_its_items_done_again(
-    how: str, said: str, reconstruct: Run, resume: Run, folder: Path, undisturbed: dict[str, bytes]
-) -> None:
-    reconstruct()
-    partials = folder / "job/partials"
-    if how == "other parameters":
-        reconstruct(job="other", symmetry="C2")
-    source = folder / "other/partials/000001.partial" if how == "other parameters" else partials / "000000.partial"
-    damage(partials / "000001.partial", how, source)
-    status = read_status(Job.open(folder / "job"))
-    assert status.counts["waiting"] == 5
-    launched = launch(Job.open(folder / "job"), Job.open(folder / "job").request())
-    assert launched.todo == [5, 6, 7, 8, 9]
-    assert re.search(said, launched.reasons[5])
-    assert "000001.partial" in launched.reasons[5]
+    ):
+        source = folder / "other/partials/000001.partial" if how == "other parameters" else path.with_stem("000000")
+        damage(path, how, source)
+        assert read_status(job).counts["waiting"] == 5
+        launched = launch(job, job.request())
+        assert launched.todo == [5, 6, 7, 8, 9]
+        assert re.search(said, launched.reasons[5])
+        assert "000001.partial" in launched.reasons[5]
+        path.write_bytes(good)
+    damage(path.with_stem("000000"), "missing", path)
+    damage(path, "truncated", path)
+    damage(path.with_stem("000002"), "other parameters", folder / "other/partials/000002.partial")
     assert resume().exit_code == 0
     assert contents(folder / "job") == undisturbed
 
@@ -237,31 +240,23 @@ def test_merge_finds_a_corrupt_partial_and_puts_it_aside(
 # -- what is asked again
 
 
-def test_another_bundle_size_needs_consent(reconstruct: Run, folder: Path) -> None:
-    reconstruct()
-    with pytest.raises(UsageError, match="bundle size 5 -> 3"):
-        reconstruct(bundle_size=3)
-    assert reconstruct(bundle_size=3, consent=Consent(redo=True)).exit_code == 0
-
-
-def test_a_star_file_that_says_the_same_changes_nothing(reconstruct: Run, folder: Path) -> None:
+def test_what_is_done_again_is_what_changed(reconstruct: Run, folder: Path) -> None:
     reconstruct()
     star = folder / "particles.star"
-    star.write_text(star.read_text() + "\n")
+    star.write_text(star.read_text() + "\n")  # it says the same
     assert reconstruct().launched.todo == []
-
-
-def test_a_changed_pose_does_its_bundle_again(reconstruct: Run, folder: Path) -> None:
-    reconstruct()
-    lines = (folder / "particles.star").read_text().splitlines()
+    lines = star.read_text().splitlines()
     row = next(number for number, line in enumerate(lines) if line.startswith("000004@particles/mic0007"))
     words = lines[row].split()
     words[5] = "11.5"  # rot, tilt and psi follow the names and the optics group
     lines[row] = " ".join(words)
-    (folder / "particles.star").write_text("\n".join(lines) + "\n")
+    star.write_text("\n".join(lines) + "\n")
     outcome = reconstruct()
     assert outcome.launched.todo == [5, 6, 7, 8, 9]
     assert outcome.exit_code == 0
+    with pytest.raises(UsageError, match="bundle size 5 -> 3"):
+        reconstruct(bundle_size=3)
+    assert reconstruct(bundle_size=3, consent=Consent(redo=True)).exit_code == 0
 
 
 def test_a_data_set_that_grows_goes_on_with_its_last_bundle(
