@@ -31,13 +31,15 @@ def cores(count: int) -> set[int]:
 def run(command: Sequence[str | Path], *, threads: int, folder: Path, env: Mapping[str, str] | None = None) -> Took:
     """Run ``command`` in ``folder``, held to ``threads`` cores; what it says goes to ``OUTPUT`` there."""
     held_to = cores(threads)
+    # What pip installs is compiled; so is a checkout after its first run, unless this says no.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     log = folder / OUTPUT
     with log.open("wb") as output:
         begin = time.perf_counter()
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **(env or {})},
+            env={**environment, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -6,6 +6,7 @@ neighbour, another one in each frame, while the gain there becomes the neighbour
 of their reciprocals, so that the pixel's expected count is theirs).
 """
 
+import ctypes
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -121,10 +122,18 @@ class Frames:
         """Let the raw frames go: no pass over them comes any more."""
         self._kept = None
         self._ahead = 0
+        _trim()
 
     def _spans(self) -> list[range]:
         size = self.count if self._kept is not None else self._ahead
         return [range(low, min(low + size, self.count)) for low in range(0, self.count, size)]
+
+
+def _trim() -> None:
+    """Have glibc give freed memory back: frames of up to 32 MiB lie on its heap, which arrays larger can't reuse."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none, and keep less
+    if trim is not None:
+        trim(0)
 
 
 def _add(raw: list[Raw], total: Image, low: int) -> None:

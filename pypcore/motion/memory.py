@@ -64,8 +64,9 @@ class Work:
         reading = raw + 13 * pixels  # the gain; the sum of the movie, what of it is good, and masks
         estimating = raw + always + small + spectra
         adding = raw + always + at_once * 4 * pixels + 24 * count * pixels // _CELL
-        # A padded sum and its spectrum in each thread, one more that waits, and a spectrum of each image.
-        combining = always + at_once * 4 * pixels + int((self.threads + 2 + self.images) * 4.2 * pixels)
+        # A padded sum and its spectrum in each thread, one more that waits, and a spectrum of each image. The allocator
+        # gave back what it held when the frames were let go.
+        combining = always - 5 * pixels + at_once * 4 * pixels + int((self.threads + 2 + self.images) * 4.2 * pixels)
         if self.again or at_once < self.sums:
             combining += raw
         return _PROCESS + _MKL + max(reading, estimating, adding, combining)
