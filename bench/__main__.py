@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import accuracy, cases, coldstart, machine, motioncorr, pool, slurm, stages, throughput, tomogram
+from bench import accuracy, cases, coldstart, machine, motioncorr, pool, slurm, stages, throughput, tilts, tomogram
 
 RESULTS = Path(__file__).parent / "results"
 CASES = (
     *cases.MOVIES,
-    *("stages", "throughput", "seeds", "laws", "real", "tomogram", "pool", "coldstart", "slurm"),
+    *("stages", "throughput", "seeds", "laws", "real", "tomogram", "tilts", "pool", "coldstart", "slurm"),
 )
 LARGE = ("k2", "k3", "stages", "throughput")
 
@@ -65,6 +65,9 @@ def main() -> int:
         made = tomogram.measure(asked.threads, asked.data, progress, quick=asked.quick)
         tomogram.report(made, out)
         results["tomogram"] = [dataclasses.asdict(row) for row in made]
+    if "tilts" in asked.only:
+        series = tilts.measure_all(max(asked.threads), out, seeds=1 if asked.quick else 5)
+        results["tilts"] = [dataclasses.asdict(one) for one in series]
     if "pool" in asked.only:
         items = 1000 if asked.quick else pool.ITEMS
         costs = [pool.measure(max(asked.threads), asked.data, items=items, product_bytes=n) for n in (0, 1000)]
