@@ -22,13 +22,26 @@ from bench import (
     slurm,
     stages,
     throughput,
+    tilts,
     tomogram,
 )
 
 RESULTS = Path(__file__).parent / "results"
 CASES = (
     *cases.MOVIES,
-    *("stages", "throughput", "seeds", "laws", "real", "tomogram", "reconstruct", "pool", "coldstart", "slurm"),
+    *(
+        "stages",
+        "throughput",
+        "seeds",
+        "laws",
+        "real",
+        "tomogram",
+        "tilts",
+        "reconstruct",
+        "pool",
+        "coldstart",
+        "slurm",
+    ),
 )
 LARGE = ("k2", "k3", "stages", "throughput")
 
@@ -77,6 +90,9 @@ def main() -> int:
         made = tomogram.measure(asked.threads, asked.data, progress, quick=asked.quick)
         tomogram.report(made, out)
         results["tomogram"] = [dataclasses.asdict(row) for row in made]
+    if "tilts" in asked.only:
+        series = tilts.measure_all(max(asked.threads), out, seeds=1 if asked.quick else 5)
+        results["tilts"] = [dataclasses.asdict(one) for one in series]
     if "reconstruct" in asked.only:
         boxes, counts = ([128], (500, 1500)) if asked.quick else ([128, 256], (2000, 6000))
         results["reconstruct"] = reconstruct.measure(boxes, counts, asked.data, progress, out)

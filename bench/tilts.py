@@ -9,10 +9,12 @@ the alignment found, relative to that with the true one.
 import argparse
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from pypcore.motion.parallel import Threads
 from pypcore.simulate.tilt_score import TiltScore, in_the_true_frame
@@ -84,6 +86,28 @@ def _correlation(series: SimulatedSeries, alignment: TiltAlignment, truth: NDArr
     return float(np.vdot(a, b).real / np.sqrt(np.vdot(a, a).real * np.vdot(b, b).real))
 
 
+def measure_all(
+    threads: int, out: Console, *, seeds: int = 5, shift: float = 25.0, contents: Sequence[str] = CONTENTS
+) -> list[Row]:
+    """Measure so many series of each kind, and print each row as it is done; ``shift``: the largest, px of 10 Å."""
+    logging.getLogger("bench.tilts").setLevel(logging.ERROR)  # bad views are in the table
+    plan = TiltPlan(shift=shift, dark=(5,), lost=(30,))
+    out.print(
+        "content    seed  shift px (expected; from true axis)  field px  axis deg  tomogram kept  bad found  CPU s"
+    )
+    rows = []
+    for content in contents:
+        for seed in range(1, seeds + 1):
+            row = measure(content, seed, plan, threads)
+            out.print(
+                f"{content:10s} {seed:4d}  {row.score.shift:8.3f} ({row.expected:.3f}; {row.from_truth.shift:.3f})"
+                f"{row.score.field:18.3f}  {row.score.axis:8.3f}  {row.kept:13.3f}  {row.bad_found!s:9s}"
+                f"  {row.cpu:5.1f}"
+            )
+            rows.append(row)
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5, help="series of each kind [%(default)s]")
@@ -91,18 +115,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="[%(default)s]")
     parser.add_argument("--content", choices=CONTENTS, action="append", help="default: all three")
     asked = parser.parse_args()
-    logging.getLogger("bench.tilts").setLevel(logging.ERROR)  # bad views are in the table
-    plan = TiltPlan(shift=asked.shift, dark=(5,), lost=(30,))
-    print("content    seed  shift px (expected; from true axis)  field px  axis deg  tomogram kept  bad found  CPU s")
-    for content in asked.content or CONTENTS:
-        for seed in range(1, asked.seeds + 1):
-            row = measure(content, seed, plan, asked.threads)
-            print(
-                f"{content:10s} {seed:4d}  {row.score.shift:8.3f} ({row.expected:.3f}; {row.from_truth.shift:.3f})"
-                f"{row.score.field:18.3f}  {row.score.axis:8.3f}  {row.kept:13.3f}  {row.bad_found!s:9s}"
-                f"  {row.cpu:5.1f}",
-                flush=True,
-            )
+    out = Console(width=120, highlight=False)
+    measure_all(asked.threads, out, seeds=asked.seeds, shift=asked.shift, contents=asked.content or CONTENTS)
 
 
 if __name__ == "__main__":

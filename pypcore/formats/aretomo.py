@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pypcore.errors import InputError
+from pypcore.geometry import tilt_rotation
 
 Array = NDArray[np.float64]
 _HEADER = re.compile(r"#\s*(\w+)\s*=\s*(.*)")
@@ -26,7 +27,7 @@ class Aln:
     """The global part of an alignment: a row for each view that is used.
 
     ``sections`` are their numbers in a stack of ``views`` (see ``sections_from_zero``); ``dark`` has the tilt of those
-    left out, by a number that some versions get wrong. ``axes`` and ``tilts`` in degrees, ``shifts`` [row, (x, y)] in
+    left out, by their numbers of the same kind. ``axes`` and ``tilts`` in degrees, ``shifts`` [row, (x, y)] in
     px as AreTomo has them; ``size`` is (width, height) of the raw image.
     """
 
@@ -38,6 +39,11 @@ class Aln:
     tilts: Array
     dark: dict[int, float] = field(default_factory=dict)
     patches: int = 0
+
+    def transforms(self) -> tuple[Array, Array]:
+        """Return what an .xf has for each row: matrices [row, 2, 2] and shifts [row, (x, y)], px."""
+        matrices = tilt_rotation(self.axes)
+        return matrices, -np.einsum("nij,nj->ni", matrices, self.shifts)
 
 
 def read_aln(path: Path) -> Aln:
@@ -65,7 +71,7 @@ def read_aln(path: Path) -> Aln:
             rows.append(row)
     try:
         width, height, views = (int(word) for word in header["RawSize"][0])
-        dark = {int(words[0]): float(words[-1]) for words in header.get("DarkFrame", [])}
+        dark = {int(words[1]): float(words[-1]) for words in header.get("DarkFrame", [])}
         patches = int(header.get("NumPatches", [["0"]])[0][0])
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: no '# RawSize = width height views' as AreTomo writes it; is it an .aln?") from error

@@ -57,7 +57,7 @@ def _of_aln(
     shifts, used = np.zeros((len(order), 2)), np.zeros(len(order), bool)
     angles[rows], axes[rows], used[rows] = aln.tilts, aln.axes, True
     matrices = tilt_rotation(axes)
-    shifts[rows] = -np.einsum("nij,nj->ni", matrices[rows], aln.shifts)
+    matrices[rows], shifts[rows] = aln.transforms()
     return TiltAlignment(angles, matrices, shifts, image_shape, pixel_size, used=used & series.used)
 
 

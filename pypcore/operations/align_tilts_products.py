@@ -7,6 +7,7 @@ from pypcore.formats.relion_tomo import write_tilt_series
 from pypcore.formats.tilt_alignment import aln_of, write_xf_and_tlt
 from pypcore.formats.tilt_series import TiltSeries
 from pypcore.operation import Context
+from pypcore.operations.project_paths import in_project
 from pypcore.operations.tilt_task import Task
 from pypcore.tilts.alignment import TiltAlignment
 
@@ -25,10 +26,3 @@ def write_alignment(task: Task, series: TiltSeries, alignment: TiltAlignment, co
     with context.write(places["tilt_series"]) as temporary:
         write_tilt_series(temporary, name, series, alignment, task.frames, lambda path: in_project(path, context))
     return {kind: context.job / place for kind, place in places.items()}
-
-
-def in_project(path: Path, context: Context) -> str:
-    """Return a path as RELION, started where the job was, finds it; one in the job by the job's name as given."""
-    if path.is_relative_to(context.job):
-        return f"{context.job_as_given}/{path.relative_to(context.job)}"
-    return context.as_given(path)

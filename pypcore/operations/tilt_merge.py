@@ -8,7 +8,7 @@ from typing import Any
 
 from pypcore.formats.star import write_star
 from pypcore.operation import Context, Done, Result
-from pypcore.operations.align_tilts_products import in_project
+from pypcore.operations.project_paths import in_project
 
 REPORT = "report.html"
 _PICTURES = ("alignment_picture", "tomogram_picture")

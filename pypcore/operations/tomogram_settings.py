@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +15,11 @@ from pypcore.operations.tilt_images import TiltImages, normalisation
 from pypcore.operations.tilt_items import image_shape, open_series
 from pypcore.operations.tomogram_parameters import TomogramParameters
 from pypcore.tilts.alignment import TiltAlignment
-from pypcore.tomogram.ctf import TiltCtf
-from pypcore.tomogram.reconstruct import Reconstruction
 from pypcore.tomogram.settings import TomogramSettings
+
+if TYPE_CHECKING:  # Launch asks for sizes only: reconstruction, and the transforms it stands on, are imported late
+    from pypcore.tomogram.ctf import TiltCtf
+    from pypcore.tomogram.reconstruct import Reconstruction
 
 _LONGEST = 1100  # voxels: what "about 1000" means where the binning is chosen
 _BYTES = {"float32": 4, "float16": 2, "int8": 1}
@@ -42,7 +45,7 @@ def shape_of(params: TomogramParameters, aligned_shape: tuple[int, int], pixel_s
 
 def plan_reconstruction(
     series: TiltSeries, alignment: TiltAlignment, images: TiltImages, params: TomogramParameters, context: Context
-) -> Reconstruction:
+) -> "Reconstruction":
     """Return the work on one tomogram; ``series``, ``alignment`` and ``images`` are of the views used.
 
     Says what was chosen, and warns where it needs more memory than the task has. Raises InputError where dose weighting
@@ -93,6 +96,8 @@ def plan_reconstruction(
                 "give --dose (and an mdoc that says in which order they were taken), or --no-dose-weighting"
             )
         exposures = doses + np.array([(view.dose or 0.0) / 2 for view in series.views])
+    from pypcore.tomogram.reconstruct import Reconstruction
+
     work = Reconstruction(
         alignment,
         settings,
@@ -110,7 +115,7 @@ def plan_reconstruction(
     return work
 
 
-def _ctf(series: TiltSeries, params: TomogramParameters, voltage: float | None) -> TiltCtf:
+def _ctf(series: TiltSeries, params: TomogramParameters, voltage: float | None) -> "TiltCtf":
     known = [view.defocus for view in series.views]
     if None in known:
         missing = series.views[known.index(None)]
@@ -119,6 +124,8 @@ def _ctf(series: TiltSeries, params: TomogramParameters, voltage: float | None) 
             "(--defocus), or a STAR file that has them"
         )
     defocus = [one for one in known if one is not None]
+    from pypcore.tomogram.ctf import TiltCtf
+
     return TiltCtf(
         np.array([one.u for one in defocus]),
         np.array([one.v for one in defocus]),

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from pypcore.errors import InputError
+from pypcore.formats.aretomo import read_aln
 from pypcore.formats.mrc import HEADER_BYTES, parse_header
 from pypcore.formats.star import write_star
+from pypcore.formats.tilt_angles import write_angles
+from pypcore.formats.xf import write_xf
 from pypcore.items import Item
 from pypcore.operation import Context, Done
 from pypcore.programs.adapter import Adapter, Task
-from pypcore.programs.aretomo_aln import read_aln, write_tlt, write_xf
 from pypcore.programs.process import ProgramError
 from pypcore.programs.tables import as_given
 
@@ -77,23 +79,24 @@ class _AreTomo(Adapter):
         if "alignment" not in products:
             return products
         try:
-            alignment = read_aln(products["alignment"], self.first_section)
+            alignment = read_aln(products["alignment"])
         except InputError as error:
             raise ProgramError(f"{self.card.program.name} exited with 0, but {error}") from error
         name, context = task.item.name, task.context
-        if len(alignment.sections) + len(alignment.dark) != alignment.size[2]:
+        if len(alignment.sections) + len(alignment.dark) != alignment.views:
             raise ProgramError(
                 f"{self.card.program.name} exited with 0, but aligned {len(alignment.sections)} and left out "
-                f"{len(alignment.dark)} of {alignment.size[2]} sections"
+                f"{len(alignment.dark)} of {alignment.views} sections"
             )
-        for suffix, write in ((".xf", write_xf), (".tlt", write_tlt)):
-            with context.write(f"alignments/{name}{suffix}") as temporary:
-                write(temporary, alignment)
-            products[suffix[1:]] = context.job / f"alignments/{name}{suffix}"
+        with context.write(f"alignments/{name}.xf") as temporary:
+            write_xf(temporary, *alignment.transforms())
+        with context.write(f"alignments/{name}.tlt") as temporary:
+            write_angles(temporary, alignment.tilts)
+        products |= {kind: context.job / f"alignments/{name}.{kind}" for kind in ("xf", "tlt")}
         task.figures |= {
-            "tilt_axis": float(alignment.axis.mean()),
+            "tilt_axis": float(alignment.axes.mean()),
             "sections": len(alignment.sections),
-            "dark_sections": [int(one) for one in alignment.dark],
+            "dark_sections": [one - self.first_section for one in alignment.dark],
             "pixel_size": task.params.pixel_size,
             "bin": task.params.bin,
         }

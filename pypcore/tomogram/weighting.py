@@ -46,8 +46,9 @@ def apply(image: Image, factor: Image) -> Image:
 def padded(image: Image, size: int) -> Image:
     """Return ``image`` [y, u] with its rows led from their last pixels back to their first ones, over ``size`` in all.
 
-    A step to zero at the edges would be sharpened by the ramp and smeared over the tomogram. (Tried: means of 16 pixels
-    for the ends, and mirrored rows that fade; both keep less of a truth that goes on beyond the edges.)
+    A step to zero at the edges would be sharpened by the ramp and smeared over the tomogram. It isn't better than
+    zeros everywhere: the way begins and ends at single pixels, and carries their noise. (Tried: means of 16 pixels for
+    the ends, and mirrored rows that fade; both keep less of a truth that goes on beyond the edges.)
     """
     rows, width = image.shape
     wide = np.empty((rows, size), np.float32)

@@ -8,11 +8,11 @@ import pytest
 from program_cases import CASES, Bench, absolute, mdoc, series
 
 from pypcore.errors import InputError
+from pypcore.formats.aretomo import read_aln
 from pypcore.formats.coordinates import read_all_picks, read_picks
 from pypcore.formats.mrc import read_mrc, write_mrc
 from pypcore.formats.relion_motion import read_motion
 from pypcore.formats.star import read_star
-from pypcore.programs.aretomo_aln import read_aln
 from pypcore.programs.ctffind import read_ctf
 from pypcore.programs.motioncor3 import read_alignment
 from pypcore.programs.process import ProgramError
@@ -86,14 +86,16 @@ def test_aretomos_alignment_as_imods_transform(tmp_path: Path):
         "    3    0.0000    1.00000     10.000      2.000     1.00     1.00     1.00     0.00     28.50\n"
         "# Local Alignment\n   0   0  -558.42   -802.00   -100.07     24.43   1.0\n"
     )
-    found = read_aln(tmp_path / "a.aln", 1)
-    assert found.sections.tolist() == [1, 2]
-    assert found.dark == (0,)
-    assert found.tilt.tolist() == [-1.5, 28.5]
-    turned, plain = found.transforms()
-    assert plain == pytest.approx([1, 0, 0, 1, -10, -2])
+    found = read_aln(tmp_path / "a.aln")
+    assert found.sections.tolist() == [2, 3]  # as AreTomo3 counts: from 1
+    assert found.dark == {1: -60.0}
+    assert found.tilts.tolist() == [-1.5, 28.5]
+    matrices, shifts = found.transforms()
+    assert matrices[1] == pytest.approx(np.eye(2))
+    assert shifts[1] == pytest.approx([-10, -2])
     # A turn by -90 degrees takes (x, y) to (y, -x): D = A (-10, -2) = (-2, 10).
-    assert turned == pytest.approx([0, 1, -1, 0, -2, 10], abs=1e-12)
+    assert matrices[0] == pytest.approx(np.array([[0, 1], [-1, 0]]), abs=1e-12)
+    assert shifts[0] == pytest.approx([-2, 10], abs=1e-12)
 
 
 @pytest.mark.parametrize("operation", ["aretomo2", "aretomo3"])
@@ -213,7 +215,7 @@ def test_ctffind_on_each_tilt(bench: Bench):
     assert [float(value) for value in rows["rlnDefocusU"]] == [12000.5 + n for n in range(5)]
 
 
-@pytest.mark.parametrize("read", [read_alignment, lambda path: read_aln(path, 0), read_ctf])
+@pytest.mark.parametrize("read", [read_alignment, read_aln, read_ctf])
 def test_a_file_of_another_kind_is_told(tmp_path: Path, read):
     (tmp_path / "x").write_text("nothing of the kind\n")
     with pytest.raises((InputError, ProgramError), match="x: "):
