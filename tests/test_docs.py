@@ -17,6 +17,13 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 OF_OTHERS = {"--mail-type", "--relion", "--j", "--array", "--mem", "--time", "--test-only", "--launch-", "--merge-"}
 OF_OTHERS |= {"--bind", "--nv", "--no-capture-output", "--version", "--gpu", "--width"}  # docs/programs.md
+OF_OTHERS |= {
+    "--only",
+    "--particles",
+    "--quality",
+    "--pad",
+    "--skip",
+}  # the bench and RELION: docs/reconstruct-kernel.md
 
 pages = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
