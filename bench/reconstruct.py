@@ -48,12 +48,11 @@ from pypcore.reconstruct.particles import Ctf, Optics, Poses
 folder, count, padding, threads, out = Path(sys.argv[1]), int(sys.argv[2]), *map(int, sys.argv[3:5]), sys.argv[5]
 known = np.load(folder / "known.npz")
 stacks = sorted((folder / "particles").glob("*.mrcs"))
-sums, done = None, 0
+pixel_size, sums, done = float(known["pixel_size"]), None, 0
 while done < count:
-    images, pixel_size = read_mrc(stacks[done // 100 % len(stacks)])
+    images, _ = read_mrc(stacks[done // 100 % len(stacks)])
     own = np.arange(done, done + len(images)) % len(known["rot"])
     if sums is None:
-        pixel_size = float(known["pixel_size"])
         sums = Accumulator(images.shape[1], pixel_size, padding=padding, threads=threads)
     pose = Poses(*(known[n][own] for n in ("rot", "tilt", "psi", "shift_y", "shift_x")))
     ctf = Ctf(*(known[n][own] for n in ("defocus_u", "defocus_v", "angle")))

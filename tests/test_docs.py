@@ -15,15 +15,10 @@ from pypcore.resources import Resources, parse_gres, parse_memory, parse_walltim
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-OF_OTHERS = {"--only"}  # of python -m bench
+OF_OTHERS = {"--only", "--particles", "--quality"}  # of python -m bench
 OF_OTHERS |= {"--mail-type", "--relion", "--j", "--array", "--mem", "--time", "--test-only", "--launch-", "--merge-"}
 OF_OTHERS |= {"--bind", "--nv", "--no-capture-output", "--version", "--gpu", "--width"}  # docs/programs.md
-OF_OTHERS |= {
-    "--particles",
-    "--quality",
-    "--pad",
-    "--skip",
-}  # bench.reconstruct and RELION, in docs/reconstruct-kernel.md
+OF_OTHERS |= {"--pad", "--skip"}  # RELION's, in docs/reconstruct-kernel.md
 
 pages = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
