@@ -96,7 +96,7 @@ def test_the_oracle_relative_to_itself_keeps_all_of_the_signal():
     score = ImageScore.of(picture, movie.truth.ideal, 1.0, oracle=picture)
     assert score.bands[0].snr_rel == pytest.approx(1)
     assert {band.snr_rel for band in score.bands} == {1.0, None}
-    assert score.bands[-1].snr_rel is None  # 3 to 2 Å in a small movie: nothing there to divide by
+    assert score.bands[-1].snr_rel is None  # 3 to 2.1 Å in a small movie: nothing there to divide by
 
 
 def star(tmp_path, **fields):
