@@ -23,7 +23,7 @@ def library_settings(threads: int) -> dict[str, str]:
     """Return the environment of a worker of ``threads`` threads, as its libraries read it.
 
     No huge pages for NumPy's arrays: the kernel clears 2 MiB at the first touch of any byte of it, and how many it
-    has to give varies, and with it time and peak memory. A K2 movie took 1 to 1.5 CPU s more with them.
+    has to give varies, and with it time and peak memory. A K2 movie took half a second to 1.5 CPU s more with them.
     """
     return {**dict.fromkeys(THREAD_SETTINGS, str(threads)), "NUMPY_MADVISE_HUGEPAGE": "0"}
 
