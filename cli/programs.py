@@ -38,6 +38,8 @@ def show(
     else:
         for one in standings:
             _print(one, told=bool(names))
+        if not names and any(not one.found for one in standings):
+            console().print("What an absent one needs: pypcore programs NAME")
     if names and any(one.problem or not one.found for one in standings):
         raise typer.Exit(SetupError.exit_code)
 
@@ -51,10 +53,12 @@ def _print(one: Standing, *, told: bool) -> None:
     new = " (not a version that was tried)" if one.version_known is False else ""
     where = f"{version}{new}: {one.executable}, started by {one.start}; GPU: {one.gpu}" if one.found else ""
     out.print(
-        f"[{colour}]{word:6}[/]  {one.program}{escape(where)}  [dim]{', '.join(one.operations)}[/dim]", soft_wrap=True
+        f"[{colour}]{word:6}[/]  {one.program:16}{escape(where)}  [dim]{', '.join(one.operations)}[/dim]",
+        soft_wrap=True,
     )
     for weights in one.weights:
         said = weights.problem or f"{weights.path}, sha256 {weights.sha256} {weights.known_as or '(not one we know)'}"
         out.print(f"        {weights.option}: {escape(said)}", soft_wrap=True)
     if one.problem and (told or one.found):
-        out.print(f"        {escape(one.problem)} [bold]->[/bold] {escape(one.do)}", soft_wrap=True)
+        todo = "" if one.do.partition(",")[0] in one.problem else f" [bold]->[/bold] {escape(one.do)}"
+        out.print(f"        {escape(one.problem)}{todo}", soft_wrap=True)
