@@ -52,6 +52,7 @@ setup(
         "pypcore.data": ["*"],
         "pypcore.programs.cards": ["*.toml"],
         "pypcore.kernels.cpu": ["*.pyi"],
+        "pypcore.kernels.gpu": ["*.cu"],
     },
     ext_modules=cythonize(extensions, language_level=3),
 )
