@@ -16,13 +16,15 @@ PROGRAMS = {"relion": "relion_run_motioncorr", "slurm": "slurmctld"}  # marker -
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests of programs that are not installed; with PYPCORE_REQUIRE=relion,slurm (as in CI) refuse to."""
+    """Skip tests of programs that are not installed; with PYPCORE_REQUIRE=relion,slurm,cupy (as in CI) refuse to."""
+    required = os.environ.get("PYPCORE_REQUIRE", "").split(",")
     if importlib.util.find_spec("cupy") is None:
+        if "cupy" in required:
+            raise pytest.UsageError("CuPy is not installed, and PYPCORE_REQUIRE=cupy; see .ci/setup dev")
         skip = pytest.mark.skip(reason="CuPy is not installed; pip install -e '.[cuda-check]'")
         for item in items:
             if item.get_closest_marker("cupy"):
                 item.add_marker(skip)
-    required = os.environ.get("PYPCORE_REQUIRE", "").split(",")
     for marker, program in PROGRAMS.items():
         if shutil.which(program, path=os.environ.get("PATH", os.defpath) + SBIN):
             continue
