@@ -38,7 +38,7 @@ class Glance(Status):
     @cached_property
     def missing(self) -> Sequence[Item]:
         """Items that another attempt may still finish."""
-        return Items(self.job, self.index, list(self._only(GAPS)))
+        return Items(self.job, self.index, list(self.only(GAPS)))
 
     @cached_property
     def merge_state(self) -> str:
@@ -47,12 +47,17 @@ class Glance(Status):
             return records.WAITING if self.merge is None else str(self.merge["outcome"])
         return "done" if self.merge["of"] == self.index.name_what_is_done(self.job) else "out of date"
 
+    def outcomes(self) -> Iterator[str]:
+        """Yield each item's outcome."""
+        return (OUTCOMES[code] for code in self.now.codes)
+
     def bad(self) -> Iterator[tuple[Item, State]]:
         """Yield the items that went wrong."""
-        for item in self._only(records.BAD):
+        for item in self.only(records.BAD):
             yield self.items[item], self.states[item]
 
-    def _only(self, outcomes: Sequence[str]) -> Iterator[int]:
+    def only(self, outcomes: Sequence[str]) -> Iterator[int]:
+        """Yield the numbers of the items with one of these outcomes."""
         return compress(range(len(self.now.codes)), self.now.codes.translate(mask(*outcomes)))
 
 
@@ -102,10 +107,19 @@ class States(Sequence[State]):
         return self.known.state(self.job, range(len(self))[index], self.now)
 
 
-def read_glance(job: Job, run: Run | None, alive: Callable[[str], bool], sight: "Sight | None" = None) -> Glance:
-    """Read a job's folder as ``fold_status`` does, through the index; ``alive`` says whether an attempt goes on."""
+def read_glance(
+    job: Job,
+    run: Run | None,
+    alive: Callable[[str], bool],
+    sight: "Sight | None" = None,
+    before: RecordIndex | None = None,
+) -> Glance:
+    """Read a job's folder as ``fold_status`` does, through the index; ``alive`` says whether an attempt goes on.
+
+    ``before``: the index of an earlier look by this process, which is read on instead of the one on the disk.
+    """
     request = job.request()
-    index = RecordIndex.of(job, request.digest())
+    index = RecordIndex.of(job, request.digest(), before)
     now = index.now(alive)
     items, states = Items(job, index, range(len(index))), States(job, index, now)
     return Glance(job, request, items, states, run, index.merge, sight, index=index, now=now)

@@ -114,10 +114,10 @@ class RecordIndex:
     changed: bool = True
 
     @classmethod
-    def of(cls, job: Job, digest: str) -> "RecordIndex":
-        """Return the index of ``job`` as its records are now: read on, or built again."""
+    def of(cls, job: Job, digest: str, before: "RecordIndex | None" = None) -> "RecordIndex":
+        """Return the index of ``job`` as its records are now: read on (that of ``before``, if any), or built again."""
         try:
-            index = cls._load(job, digest)
+            index = before._again(job, digest) if before else cls._load(job, digest)
             began = time.monotonic()
             index._read_on(job)
         except (Stale, FileNotFoundError):
@@ -176,6 +176,14 @@ class RecordIndex:
         return self.what_is_done
 
     # -- reading on
+
+    def _again(self, job: Job, digest: str) -> "RecordIndex":
+        """Return this where the job still has the same items and parameters; Stale else."""
+        manifest = self.manifest.still(job)
+        if manifest is None or digest != self.digest:
+            raise Stale
+        self.manifest = manifest
+        return self
 
     def _read_on(self, job: Job) -> None:
         """Read what was appended since; Stale where anything else happened to the records."""

@@ -73,19 +73,26 @@ class Recorder:
                 os.fsync(self._handle)
 
 
-def read_records(folder: Path) -> Iterator[Record]:
+def read_records(folder: Path, wanted: Callable[[bytes], bool] | None = None) -> Iterator[Record]:
     """Read the records in ``folder``; the stem of a record's file becomes its ``attempt``.
 
-    Of an item that a worker began and ended only the end is given.
+    Of an item that a worker began and ended only the end is given. ``wanted`` spares parsing lines that nobody wants;
+    a few others may come all the same.
     """
     for name in sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".jsonl")):
-        yield from read_record_file(folder / name)
+        yield from read_record_file(folder / name, wanted)
 
 
-def read_record_file(path: Path) -> Iterator[Record]:
+def read_record_file(path: Path, wanted: Callable[[bytes], bool] | None = None) -> Iterator[Record]:
     """Read the whole lines of one record file."""
     attempt = path.stem
-    for record in read_lines(path, _without_ended_begins):
+
+    def chosen(lines: list[bytes]) -> list[bytes]:
+        if wanted:
+            lines = [line for line in lines[:-1] if wanted(line)] + lines[-1:]
+        return _without_ended_begins(lines)
+
+    for record in read_lines(path, chosen):
         record["attempt"] = attempt
         yield record
 

@@ -1,7 +1,7 @@
 """What is known of a job, read from its folder."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pypcore import records
 from pypcore.errors import UsageError
+from pypcore.inside import inside
 from pypcore.items import Item
 from pypcore.job import Job, Run
 from pypcore.merge import gaps, last_merge, what_is_done
@@ -153,8 +154,8 @@ def read_status(job: Job, *, glance: bool = False) -> Status:
     return fold_status(job, run, glance=glance)
 
 
-def fold_status(job: Job, run: Run | None, sight: "Sight | None" = None, *, glance: bool = False) -> Status:
-    """Fold what the folder holds; an attempt is running when its run, or SLURM in ``sight``, says so."""
+def living(run: Run | None, sight: "Sight | None") -> Callable[[str], bool]:
+    """Return what says whether an attempt goes on: its run, or SLURM in ``sight``, says so."""
     prefix = f"{run.number:04d}-" if run and run.alive() else None
 
     def alive(attempt: str) -> bool:
@@ -162,6 +163,12 @@ def fold_status(job: Job, run: Run | None, sight: "Sight | None" = None, *, glan
             return sight.runs_attempt(attempt, run.number)
         return prefix is not None and attempt.startswith(prefix)
 
+    return alive
+
+
+def fold_status(job: Job, run: Run | None, sight: "Sight | None" = None, *, glance: bool = False) -> Status:
+    """Fold what the folder holds; an attempt is running when its run, or SLURM in ``sight``, says so."""
+    alive = living(run, sight)
     if glance:
         from pypcore.glance import read_glance
 
@@ -172,15 +179,19 @@ def fold_status(job: Job, run: Run | None, sight: "Sight | None" = None, *, glan
     return Status(job, request, items, states, run, last_merge(known), sight)
 
 
-def item_log(job: Job, state: State) -> str:
-    """Return what the last attempt at an item wrote to its log; the log's end where its worker was killed."""
+def item_log(job: Job, state: State, most: int | None = None) -> str:
+    """Return what the last attempt at an item wrote to its log; the log's end where its worker was killed.
+
+    At most the last ``most`` bytes of it; nothing of a file that is not in the job's folder, whatever a record says.
+    """
     if state.record is None:
         return ""
     if "log" in state.record:
         name, begin, end = state.record["log"]
-        return _read(job.folder / name, begin, end) if name else ""
+        first = begin if most is None else max(begin, end - most)
+        return _read(job.folder, name, first, end) if name else ""
     path = attempt_log(job, state)
-    return "" if path is None else _read(path, -LOG_END, None)
+    return "" if path is None else _read(job.folder, str(path), -LOG_END, None)
 
 
 def attempt_log(job: Job, state: State) -> Path | None:
@@ -192,13 +203,20 @@ def attempt_log(job: Job, state: State) -> Path | None:
     return job.folder / name if name else None
 
 
-def _read(path: Path, begin: int, end: int | None) -> str:
-    return path.read_bytes()[begin:end].decode(errors="replace") if path.is_file() else ""
+def _read(folder: Path, name: str, begin: int, end: int | None) -> str:
+    path = inside(folder, name)
+    if path is None:
+        return ""
+    with path.open("rb") as log:
+        log.seek(begin if begin >= 0 else max(0, path.stat().st_size + begin))
+        return log.read(-1 if end is None else end - begin).decode(errors="replace")
 
 
 def attempts_at(job: Job, item: Item) -> list[Record]:
     """Return every record of an item, the oldest first."""
-    return sorted((r for r in read_records(job.records) if r.get("item") == item.index), key=lambda r: r["time"])
+    mark = b'"item":%d,' % item.index  # most lines are of other items, and long
+    known = read_records(job.records, lambda line: mark in line)
+    return sorted((r for r in known if r.get("item") == item.index), key=lambda r: r["time"])
 
 
 def _products(job: Job, record: Record | None) -> dict[str, Path]:
