@@ -51,6 +51,7 @@ setup(
         "pypcore": ["py.typed"],
         "pypcore.data": ["*"],
         "pypcore.programs.cards": ["*.toml"],
+        "pypcore.report": ["template/*"],
         "pypcore.kernels.cpu": ["*.pyi"],
         "pypcore.kernels.gpu": ["*.cu"],
     },

@@ -24,6 +24,7 @@ VERBS = {
     "logs": "Show what was said while an item was done.",
     "cancel": "Stop a job; what is done is kept.",
     "efficiency": "Compare what was asked for with what was used.",
+    "report": "Write one HTML file that tells a job, to send or to keep.",
     "postprocess": "Measure the resolution of two half maps, and sharpen their map.",
     "doctor": "Say what jobs can use here: this machine, and the SLURM cluster.",
     "programs": "Say which of other people's programs are here, and what is wanting.",

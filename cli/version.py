@@ -1,15 +1,9 @@
 """``pypcore version``: of pypcore and of what its numbers depend on."""
 
-import platform
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
-
 import typer
 
 from pypcore.cli.common import JsonOption, print_json
-
-DECISIVE = ("numpy", "scipy", "numba", "tifffile", "imagecodecs", "mrcfile", "gemmi")
-
+from pypcore.versions import versions
 
 app = typer.Typer(add_completion=False)
 
@@ -17,14 +11,9 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def version(json: JsonOption = False) -> None:
     """Print the version of pypcore, of Python and of the libraries that its numbers depend on."""
-    versions = {"pypcore": version_of("pypcore"), "python": platform.python_version()}
-    for name in DECISIVE:
-        try:
-            versions[name] = version_of(name)
-        except PackageNotFoundError:
-            versions[name] = "missing"
+    found = versions()
     if json:
-        print_json({"schema": 1, "versions": versions})
+        print_json({"schema": 1, "versions": found})
         return
-    for name, number in versions.items():
+    for name, number in found.items():
         typer.echo(f"{name} {number}")
