@@ -6,7 +6,7 @@ BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-long test-programs lint types wheel bench format relion slurm clean
+.PHONY: help demo test test-long test-programs lint types wheel docs bench format relion slurm clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ wheel: .venv/dev  ## build sdist and wheel, install the wheel elsewhere and run 
 	cd build/elsewhere && ../venv/bin/pypcore version && ../venv/bin/pypcore --help > help.txt
 	cd build/elsewhere && ../venv/bin/pypcore programs > programs.txt && grep -q motioncor3 programs.txt
 	cd build/elsewhere && ../venv/bin/pypcore demo --movies 1
+
+docs: .venv/dev  ## build the site of the documents: build/site/index.html
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	@echo "open build/site/index.html"
 
 bench: .venv/runtime  ## measure, beside RELION and the floor, and print the table
 	$(BIN)/python -m bench

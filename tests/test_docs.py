@@ -14,7 +14,7 @@ from pypcore.cli.main import NOT_FOR_PEOPLE, VERBS
 from pypcore.resources import Resources, parse_gres, parse_memory, parse_walltime
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 OF_OTHERS = {"--only", "--particles", "--quality"}  # of python -m bench
 OF_OTHERS |= {"--mail-type", "--relion", "--j", "--array", "--mem", "--time", "--test-only", "--launch-", "--merge-"}
 OF_OTHERS |= {"--bind", "--nv", "--no-capture-output", "--version", "--gpu", "--width"}  # docs/programs.md
