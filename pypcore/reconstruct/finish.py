@@ -171,10 +171,12 @@ def _gridding_weights(
     radius = np.sqrt(squared[:, None, None] + squared[None, :, None] + squared)
     table = _blob_transform(np.linspace(0, 1, 4096), 1.9 * padding, 15.0)
     blob = np.interp(radius, np.linspace(0, 1, 4096), table / table[0]).astype(np.float32)
-    least = np.maximum(FLOOR * mean, 1e-30).astype(np.float32)
+    # Begun at factors that are alike in a shell, so that a cell with few samples gets what its neighbourhood has; from
+    # 1 / W each such cell would keep a factor of its own, and the noise of its samples with it.
+    begin = (1 / np.maximum(mean, 1e-30)).astype(np.float32)
     factor = np.zeros_like(weight)
     for plane, given, shell in zip(factor, weight, _shells(side, padding), strict=True):
-        np.divide(1, np.maximum(given, least[shell]), out=plane, where=given > 0)
+        np.copyto(plane, begin[shell], where=given > 0)
     for _ in range(iterations):
         real = scipy.fft.irfftn(factor * weight, (side,) * 3, workers=threads)
         real *= blob
