@@ -1,8 +1,8 @@
 /* The innermost loops of slices.pyx: rows of an image's spectrum into and out of a Fourier volume.
 
    What they do is defined in kernels/reference/slices.py. A row goes through two passes: one over its samples side by
-   side (CTF, shift, place, shares: the compiler makes wide vector code of it), and one sample by sample, that adds
-   four lanes at a time to eight cells of 16 bytes. Cells are read and written whole: a store of another width than
+   side (CTF, shift, place, shares: the compiler makes wide vector code of it, where no loop has a branch of its own in
+   it), and one sample by sample, that adds four lanes at a time to eight cells of 16 bytes. Cells are read and written whole: a store of another width than
    the load after it would stall (256-bit pairs of cells took 1.4 times as long).
 
    Each function is compiled for three kinds of CPU, chosen once when the module is loaded: no -march=native, whose
@@ -19,7 +19,7 @@
 /* Samples: images of up to 4096 pixels a side. Arrays of a row are 137 cache lines long, so that the samples of one
    place in the row are not all in the same set of the cache. */
 #define LONGEST_ROW 2192
-#define LANES 16 /* samples: passes go over whole vectors, and no remainder sample by sample */
+#define VECTOR 16 /* samples: passes go over whole vectors, with no remainder sample by sample */
 #define OUTSIDE 1000000
 #define INLINE static inline __attribute__((always_inline))
 
@@ -46,6 +46,11 @@ typedef struct {
     const float *curve;        /* [curve_length], or NULL */
     int curve_length;
 } Slice;
+
+/* Which samples of a row: `count` from `first` on. */
+typedef struct {
+    int ky, first, count;
+} Span;
 
 /* One row, sample by sample from `first` on; `whole`: `count`, made up to whole vectors. */
 typedef struct {
@@ -99,7 +104,11 @@ INLINE float power_of_two(float t)
                     + f * (0.009618025602955571f + f * (0.0013400432165213297f + f * 0.0001546973197769834f))))));
 }
 
-INLINE int whole_vectors(int count) { return (count + LANES - 1) & ~(LANES - 1); }
+INLINE void take(Row *row, int ky, int first, int count)
+{
+    row->ky = ky, row->first = first, row->count = count;
+    row->whole = (count + VECTOR - 1) & ~(VECTOR - 1);
+}
 
 INLINE float *row_of(float *image, int side, int ky)
 {
@@ -111,14 +120,14 @@ INLINE float *row_of(float *image, int side, int ky)
 INLINE const float *pairs_of(const float *image, int side, const Row *row, float *copy)
 {
     const float *pairs = row_of((float *)image, side, row->ky) + 2 * row->first;
-    if (row->ky != -1 && side / 2 >= LANES)
+    if (row->ky != -1 && side / 2 >= VECTOR)
         return pairs;
     memset(copy, 0, 2 * sizeof(float) * row->whole);
     return memcpy(copy, pairs, 2 * sizeof(float) * row->count);
 }
 
 /* Which samples of row ky are within the Nyquist circles of image and volume. */
-INLINE void span(const Slice *s, const Volume *v, int ky, int half_column, Row *row)
+INLINE void span(const Slice *s, const Volume *v, int ky, int half_column, Span *row)
 {
     const double *m = s->matrix;
     const double a = m[0] * m[0] + m[3] * m[3] + m[6] * m[6], c = m[1] * m[1] + m[4] * m[4] + m[7] * m[7];
@@ -139,18 +148,17 @@ INLINE void span(const Slice *s, const Volume *v, int ky, int half_column, Row *
         row->first = (int)first;
     }
     row->count = last < row->first ? 0 : (int)last - row->first + 1;
-    row->whole = whole_vectors(row->count);
 }
 
 /* Cut a row to the samples that touch the planes to be written; the part numbered `part`, 0 or 1. Returns whether there
    is such a part. |z| grows linearly on either side of z = 0, so there are one or two parts. */
-INLINE int cut(const Slice *s, const Volume *v, const Row *whole, int part, Row *row)
+INLINE int cut(const Slice *s, const Volume *v, const Span *whole, int part, Row *row)
 {
     const double slope = s->matrix[6], z0 = s->matrix[7] * whole->ky;
     const double near = v->nearest - 1.001, beyond = v->beyond + 0.001;
     const int last = whole->first + whole->count - 1;
     double from[2], to[2];
-    row->ky = whole->ky, row->first = whole->first, row->count = whole->count, row->whole = whole->whole;
+    take(row, whole->ky, whole->first, whole->count);
     if (s->ctf[OVERLAP] != 0)
         return part == 0; /* bent: looked at sample by sample */
     if (fabs(slope) < 1e-9)
@@ -170,9 +178,7 @@ INLINE int cut(const Slice *s, const Volume *v, const Row *whole, int part, Row 
         to[0] = fmax(to[0], to[1]);
         to[1] = from[1] - 1;
     }
-    row->first = (int)from[part];
-    row->count = (int)(to[part] - from[part]) + 1;
-    row->whole = whole_vectors(row->count);
+    take(row, whole->ky, (int)from[part], (int)(to[part] - from[part]) + 1);
     return row->count > 0;
 }
 
@@ -337,9 +343,11 @@ INLINE void scatter(const Volume *v, const Row *row, const Row *after)
     const int64_t to_y = v->columns, to_z = v->rows * v->columns;
     const uint32_t planes = (uint32_t)(v->beyond - v->nearest);
     const int asked = after ? after->count : 0;
-    for (int j = 0; j < row->count; j++) {
+    const int32_t *next = after ? after->at : row->at;
+    int j = 0;
+    for (; j < row->count; j++) {
         if (j < asked)
-            ask_for(v, after->at[j]);
+            ask_for(v, next[j]);
         const int32_t z = row->z[j];
         if (z == OUTSIDE)
             continue;
@@ -361,8 +369,8 @@ INLINE void scatter(const Volume *v, const Row *row, const Row *after)
             q[to_z + to_y + 1] += right * c11;
         }
     }
-    for (int j = row->count; j < asked; j++)
-        ask_for(v, after->at[j]);
+    for (; j < asked; j++)
+        ask_for(v, next[j]);
 }
 
 /* All of a row that is the same for the flat slice and for the sheets of the Ewald sphere. */
@@ -377,7 +385,7 @@ INLINE void insert_bent(const Slice *s, const Volume *v, Row *row, Row *sheets)
 {
     prepare(s, row);
     for (int i = 0; i < 2; i++) {
-        sheets[i].ky = row->ky, sheets[i].first = row->first, sheets[i].count = row->count, sheets[i].whole = row->whole;
+        take(&sheets[i], row->ky, row->first, row->count);
         memcpy(sheets[i].g2, row->g2, sizeof(float) * row->whole);
         place_row(s, v, &sheets[i], 1 - 2 * i);
         times_sheet(s, row, 1 - 2 * i, &sheets[i]);
@@ -388,7 +396,8 @@ INLINE void insert_bent(const Slice *s, const Volume *v, Row *row, Row *sheets)
 
 INLINE void insert_slice(const Slice *s, const Volume *v)
 {
-    Row whole, rows[3], *row = &rows[0], *before = 0;
+    Span whole;
+    Row rows[3], *row = &rows[0], *before = 0;
     const int half = s->side / 2;
     for (int ky = -((s->side - 1) / 2); ky <= half; ky++) {
         span(s, v, ky, 1, &whole);
@@ -448,14 +457,16 @@ INLINE void move_back(const Slice *s, Row *row, const float *re, const float *im
 
 INLINE void extract_slice(const Slice *s, const Volume *v)
 {
+    Span whole;
     Row row;
     float re[LONGEST_ROW], im[LONGEST_ROW];
     const int half = s->side / 2;
     memset(s->spectrum, 0, sizeof(float) * 2 * s->side * (half + 1));
     for (int ky = -((s->side - 1) / 2); ky <= half; ky++) {
-        span(s, v, ky, 0, &row);
-        if (row.count == 0)
+        span(s, v, ky, 0, &whole);
+        if (whole.count == 0)
             continue;
+        take(&row, ky, whole.first, whole.count);
         image_row(s, &row);
         if (s->ctf[OVERLAP] == 0) {
             place_row(s, v, &row, 0);
