@@ -30,8 +30,9 @@ class Finish:
     """How a map is made of sums.
 
     ``symmetry``: see ``symmetry.point_group``. ``iterations`` of the gridding weights (Pipe and Menon 1999; RELION
-    does 10, and 0 is as good where there is noise). ``snr`` [box // 2 + 1]: the signal-to-noise ratio by shell, for a
-    map that is weighted by it (Wiener); None for an unregularised one. ``centred``: see ``centroids``.
+    does 10; at padding 2 they help where there is noise, at padding 1 they change little). ``snr`` [box // 2 + 1]: the
+    signal-to-noise ratio by shell, for a map that is weighted by it (Wiener); None for an unregularised one.
+    ``centred``: see ``centroids``.
     """
 
     symmetry: str = "C1"
