@@ -94,8 +94,8 @@ def main() -> int:
         series = tilts.measure_all(max(asked.threads), out, seeds=1 if asked.quick else 5)
         results["tilts"] = [dataclasses.asdict(one) for one in series]
     if "reconstruct" in asked.only:
-        boxes, counts = ([128], (500, 1500)) if asked.quick else ([128, 256], (2000, 6000))
-        results["reconstruct"] = reconstruct.measure(boxes, counts, asked.data, progress, out)
+        boxes, counts, repeats = ([128], (500, 1500), 1) if asked.quick else ([128, 256], (2000, 6000), 3)
+        results["reconstruct"] = reconstruct.measure(boxes, counts, asked.data, progress, out, repeats)
         if not asked.quick:
             reconstruct.quality(128, asked.data, out)
     if "pool" in asked.only:

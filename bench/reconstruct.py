@@ -4,8 +4,9 @@
 
 What a particle takes is the slope between two numbers of particles, so start-up and the making of maps stand apart.
 Floors are measured now, on one thread: reading the images, their transforms, and the bare additions to the cells of a
-volume, each read and written once a sample. RELION is run with the
-CTF, as a user would; cryoDRGN's ``backproject_voxel`` where it is on PATH is not: it takes files of its own kind.
+volume, each read and written once a sample. RELION is run with the CTF, as a user would; cryoDRGN's
+``backproject_voxel`` at box 128, where it is on PATH (``pip install cryodrgn``, apart: it brings PyTorch), with the
+poses and CTFs in its own files, which are made beforehand and not counted.
 """
 
 import argparse
@@ -86,8 +87,8 @@ def ours(folder: Path, count: int, padding: int, threads: int, work: Path) -> To
     return run(command, threads=threads, folder=work)
 
 
-def relion(folder: Path, count: int, options: list[str], work: Path) -> Took:
-    """Run RELION on as many particles; its table repeats the stacks as ours does."""
+def _table(folder: Path, count: int, work: Path) -> Path:
+    """Write a table of as many particles into ``work``; it repeats the stacks as ours does."""
     text = (folder / "particles.star").read_text()
     head, _, rows = text.partition("_rlnRandomSubset\n")
     lines = rows.strip().splitlines()
@@ -96,8 +97,26 @@ def relion(folder: Path, count: int, options: list[str], work: Path) -> Took:
     link = work / "particles"
     if not link.exists():
         link.symlink_to(folder / "particles")
-    command = ["relion_reconstruct", "--i", star, "--o", "relion.mrc", "--ctf", *options]
+    return star
+
+
+def relion(folder: Path, count: int, options: list[str], work: Path) -> Took:
+    """Run RELION on as many particles."""
+    command = ["relion_reconstruct", "--i", _table(folder, count, work), "--o", "relion.mrc", "--ctf", *options]
     return run(command, threads=1, folder=work)
+
+
+def cryodrgn(folder: Path, count: int, work: Path) -> Took:
+    """Run cryoDRGN on as many particles: it adds each to the whole map and to one half."""
+    star = _table(folder, count, work)
+    files: list[str] = []
+    for what, option in (("pose", "--poses"), ("ctf", "--ctf")):
+        made = run(["cryodrgn", f"parse_{what}_star", star, "-o", f"{what}.pkl"], threads=1, folder=work)
+        if made.failed:
+            return made
+        files += [option, f"{what}.pkl"]
+    command = ["cryodrgn", "backproject_voxel", star, "--datadir", work, *files, "--uninvert-data", "-o", "cryodrgn"]
+    return run(command, threads=1, folder=work, env={"OMP_NUM_THREADS": "1"})
 
 
 def floors(folder: Path, padding: int) -> dict[str, float]:
@@ -174,9 +193,6 @@ def speed(box: int, counts: tuple[int, int], data: Path, progress: Console, repe
     """Measure the slope between two numbers of particles, for ours, with one and two threads, and RELION's."""
     folder = prepare(box, min(1000, counts[0]), data)
     least = floors(folder, 1)
-    floor = sum(least.values())
-    said = ", ".join(f"{name} {value:.3f}" for name, value in least.items())
-    rows = [Row(box, f"floor: {said}", floor, floor, 0, 0, 1)]
     threads = [n for n in (1, 2) if n <= len(os.sched_getaffinity(0))]
     programs: list[tuple[str, Program]] = [
         (f"pypcore, threads: {n}", lambda c, w, n=n: ours(folder, c, 1, n, w)) for n in threads
@@ -187,13 +203,24 @@ def speed(box: int, counts: tuple[int, int], data: Path, progress: Console, repe
         for options in settings[: 3 if box <= 128 else 1]:
             name = "RELION " + (options or "default")
             programs.append((name, lambda c, w, o=options.split(): relion(folder, c, o, w)))
+    if box <= 128 and shutil.which("cryodrgn"):
+        programs.append(("cryoDRGN backproject_voxel", lambda c, w: cryodrgn(folder, c, w)))
     taken: dict[str, list[tuple[Took, Took]]] = {name: [] for name, _ in programs}
     for turn in range(repeats):  # all in turn, so that what else the machine does falls on all
+        least = {name: min(least[name], value) for name, value in floors(folder, 1).items()}
         for name, program in programs:
             progress.print(f"reconstruct: box {box}, {name}, {turn + 1} of {repeats}")
             with tempfile.TemporaryDirectory(dir=data) as work:
                 taken[name].append((program(counts[0], Path(work)), program(counts[1], Path(work))))
-    return rows + [_row(box, name, pairs, counts, floor) for name, pairs in taken.items()]
+    floor = sum(least.values())
+    said = ", ".join(f"{name} {value:.3f}" for name, value in least.items())
+    rows = [Row(box, f"floor: {said}", floor, floor, 0, 0, 1)]
+    rows += [_row(box, name, pairs, counts, floor) for name, pairs in taken.items()]
+    absent = {"relion_reconstruct": "RELION", **({"cryodrgn": "cryoDRGN"} if box <= 128 else {})}
+    rows += [
+        Row(box, name, 0, 0, 0, 0, 0, "not on PATH") for program, name in absent.items() if not shutil.which(program)
+    ]
+    return rows
 
 
 def _row(box: int, name: str, pairs: list[tuple[Took, Took]], counts: tuple[int, int], floor: float) -> Row:
@@ -215,7 +242,7 @@ def report(rows: list[Row], out: Console) -> None:
         table.add_column(heading, justify="left" if heading == "program" else "right", no_wrap=True)
     for row in rows:
         figures = (f"{row.cpu:.3f}", f"{row.wall:.3f}", f"{row.fixed:.2f}", f"{row.peak_mb:.0f}", f"{row.floors:.2f}")
-        if row.peak_mb == 0:  # a floor has neither start nor memory
+        if row.peak_mb == 0 and not row.failed:  # a floor has neither start nor memory
             figures = (f"{row.cpu:.3f}", "", "", "", "1.00")
         table.add_row(row.program, *((row.failed,) if row.failed else figures))
     out.print(table)

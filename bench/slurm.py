@@ -99,20 +99,20 @@ def installed() -> bool:
 def measure(data: Path, progress: Console, *, quick: bool) -> SlurmCost:
     """Start a cluster for each part, run it, stop it."""
     progress.print("slurm: 100,000 items submitted", style="dim")
-    with _cluster(data) as job:
+    with cluster(data) as job:
         large = _large(job, items=100_000, bundle=100)
     items, size = (250, 101) if quick else (2500, 1001)
     progress.print(f"slurm: {items} elements, arrays of {size}", style="dim")
-    with _cluster(data, MaxArraySize=size) as job:
+    with cluster(data, MaxArraySize=size) as job:
         chunks = _chunks(job, items, size)
     items = 100 if quick else 500
     calls = []
     for bundle in (1, 25):
         progress.print(f"slurm: {items} items, {bundle} a bundle", style="dim")
-        with _cluster(data) as job:
+        with cluster(data) as job:
             calls.append(_ours(job, items, bundle))
     progress.print(f"slurm: {items} items, submitit", style="dim")
-    with _cluster(data) as job:
+    with cluster(data) as job:
         calls.append(_submitit(job, items))
     return SlurmCost(large, chunks, calls)
 
@@ -185,12 +185,12 @@ def _submitit(job: SlurmJob, items: int) -> Calls:
 
 
 @contextmanager
-def _cluster(data: Path, **options: int) -> Iterator[SlurmJob]:
+def cluster(data: Path, **options: int) -> Iterator[SlurmJob]:
     """A cluster, and a job on it, with every call of SLURM's commands noted, those of its jobs too."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="slurm-", dir=data) as name:
         folder = Path(name)
-        cluster = PrivateCluster(folder / "cluster", **options)
+        private = PrivateCluster(folder / "cluster", **options)
         (folder / "bin").mkdir()
         for command in COMMANDS:
             real = shutil.which(command)
@@ -199,17 +199,17 @@ def _cluster(data: Path, **options: int) -> Iterator[SlurmJob]:
             wrapper.write_text(f'#!/bin/bash\n{note}\necho "$name" >> {folder}/calls\nexec {real} "$@"\n')
             wrapper.chmod(0o755)
         try:
-            cluster.start()
+            private.start()
             os.environ |= {
                 "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                "SLURM_CONF": str(cluster.configuration),
+                "SLURM_CONF": str(private.configuration),
                 "PYPCORE_LATE": "1",
             }
-            yield SlurmJob(folder, cluster)
+            yield SlurmJob(folder, private)
         finally:
             os.environ.clear()
             os.environ.update(before)
-            cluster.stop()
+            private.stop()
 
 
 def _taken(job: SlurmJob) -> dict[str, int]:

@@ -1,8 +1,8 @@
 /* The innermost loops of slices.pyx: rows of an image's spectrum into and out of a Fourier volume.
 
    What they do is defined in kernels/reference/slices.py. A row goes through two passes: one over its samples side by
-   side (CTF, shift, place, shares: the compiler makes wide vector code of it), and one sample by sample, that adds
-   four lanes at a time to eight cells of 16 bytes. Cells are read and written whole: a store of another width than
+   side (CTF, shift, place, shares: the compiler makes wide vector code of it, where no loop has a branch of its own in
+   it), and one sample by sample, that adds four lanes at a time to eight cells of 16 bytes. Cells are read and written whole: a store of another width than
    the load after it would stall (256-bit pairs of cells took 1.4 times as long).
 
    Each function is compiled for three kinds of CPU, chosen once when the module is loaded: no -march=native, whose
@@ -19,7 +19,7 @@
 /* Samples: images of up to 4096 pixels a side. Arrays of a row are 137 cache lines long, so that the samples of one
    place in the row are not all in the same set of the cache. */
 #define LONGEST_ROW 2192
-#define AHEAD 12 /* samples: cells are asked for that early; a fifth to a quarter less time than without */
+#define VECTOR 16 /* samples: passes go over whole vectors, with no remainder sample by sample */
 #define OUTSIDE 1000000
 #define INLINE static inline __attribute__((always_inline))
 
@@ -47,16 +47,23 @@ typedef struct {
     int curve_length;
 } Slice;
 
-/* One row, sample by sample from `first` on. */
+/* Which samples of a row: `count` from `first` on. */
 typedef struct {
     int ky, first, count;
+} Span;
+
+/* One row, sample by sample from `first` on; `whole`: `count`, made up to whole vectors. */
+typedef struct {
+    int ky, first, count, whole;
     float re[LONGEST_ROW], im[LONGEST_ROW];     /* the spectrum, moved; later what is added */
     float weight[LONGEST_ROW];
+    float turn[LONGEST_ROW];                    /* of the shift, -1/2 to 1/2 */
     float phase[LONGEST_ROW];                   /* of the CTF, turns */
     float envelope[LONGEST_ROW];                /* its scale and envelope */
     float g2[LONGEST_ROW];                      /* true frequency squared, 1/A^2 */
     float fx[LONGEST_ROW];                      /* share of the farther cell along x */
     float c00[LONGEST_ROW], c01[LONGEST_ROW], c10[LONGEST_ROW], c11[LONGEST_ROW]; /* shares along z, y */
+    float spectrum[2 * LONGEST_ROW], table[2 * LONGEST_ROW]; /* copies, where they are needed: see pairs_of */
     float mirror[LONGEST_ROW];                  /* -1 where the opposite point is taken */
     int32_t at[LONGEST_ROW];                    /* the cell before the point on each axis */
     int32_t z[LONGEST_ROW];                     /* its plane, 0 for frequency 0; or OUTSIDE */
@@ -97,13 +104,30 @@ INLINE float power_of_two(float t)
                     + f * (0.009618025602955571f + f * (0.0013400432165213297f + f * 0.0001546973197769834f))))));
 }
 
+INLINE void take(Row *row, int ky, int first, int count)
+{
+    row->ky = ky, row->first = first, row->count = count;
+    row->whole = (count + VECTOR - 1) & ~(VECTOR - 1);
+}
+
 INLINE float *row_of(float *image, int side, int ky)
 {
     return image + (int64_t)(ky < 0 ? ky + side : ky) * (side / 2 + 1) * 2;
 }
 
+/* A row's pairs of numbers, of which whole vectors may be read: what lies past the row belongs to the next one, and only
+   the last in memory has to be copied. */
+INLINE const float *pairs_of(const float *image, int side, const Row *row, float *copy)
+{
+    const float *pairs = row_of((float *)image, side, row->ky) + 2 * row->first;
+    if (row->ky != -1 && side / 2 >= VECTOR)
+        return pairs;
+    memset(copy, 0, 2 * sizeof(float) * row->whole);
+    return memcpy(copy, pairs, 2 * sizeof(float) * row->count);
+}
+
 /* Which samples of row ky are within the Nyquist circles of image and volume. */
-INLINE void span(const Slice *s, const Volume *v, int ky, int half_column, Row *row)
+INLINE void span(const Slice *s, const Volume *v, int ky, int half_column, Span *row)
 {
     const double *m = s->matrix;
     const double a = m[0] * m[0] + m[3] * m[3] + m[6] * m[6], c = m[1] * m[1] + m[4] * m[4] + m[7] * m[7];
@@ -128,13 +152,13 @@ INLINE void span(const Slice *s, const Volume *v, int ky, int half_column, Row *
 
 /* Cut a row to the samples that touch the planes to be written; the part numbered `part`, 0 or 1. Returns whether there
    is such a part. |z| grows linearly on either side of z = 0, so there are one or two parts. */
-INLINE int cut(const Slice *s, const Volume *v, const Row *whole, int part, Row *row)
+INLINE int cut(const Slice *s, const Volume *v, const Span *whole, int part, Row *row)
 {
     const double slope = s->matrix[6], z0 = s->matrix[7] * whole->ky;
     const double near = v->nearest - 1.001, beyond = v->beyond + 0.001;
     const int last = whole->first + whole->count - 1;
     double from[2], to[2];
-    row->ky = whole->ky, row->first = whole->first, row->count = whole->count;
+    take(row, whole->ky, whole->first, whole->count);
     if (s->ctf[OVERLAP] != 0)
         return part == 0; /* bent: looked at sample by sample */
     if (fabs(slope) < 1e-9)
@@ -154,8 +178,7 @@ INLINE int cut(const Slice *s, const Volume *v, const Row *whole, int part, Row 
         to[0] = fmax(to[0], to[1]);
         to[1] = from[1] - 1;
     }
-    row->first = (int)from[part];
-    row->count = (int)(to[part] - from[part]) + 1;
+    take(row, whole->ky, (int)from[part], (int)(to[part] - from[part]) + 1);
     return row->count > 0;
 }
 
@@ -167,7 +190,7 @@ INLINE void image_row(const Slice *s, Row *row)
     const float p2 = c[XX], p1 = c[XY] * y, p0 = c[YY] * y * y + c[CONSTANT];
     const float q2 = c[GXX], q1 = c[GXY] * y, q0 = c[GYY] * y * y;
     const float quartic = c[QUARTIC], scale = c[SCALE], log2_envelope = -c[ENVELOPE] * 1.4426950408889634;
-    const int n = row->count, first = row->first;
+    const int n = row->whole, first = row->first;
     for (int j = 0; j < n; j++) {
         const float x = (float)(first + j);
         const float g2 = q0 + x * (q1 + x * q2);
@@ -179,32 +202,37 @@ INLINE void image_row(const Slice *s, Row *row)
         for (int j = 0; j < n; j++)
             row->envelope[j] *= power_of_two(log2_envelope * row->g2[j]);
     if (s->table) {
-        const float *t = row_of((float *)s->table, s->side, row->ky) + 2 * first;
+        const float *t = pairs_of(s->table, s->side, row, row->table);
         for (int j = 0; j < n; j++)
             row->phase[j] -= t[2 * j];
     }
 }
 
-/* Turns of the shift (and of antisymmetric aberrations) at sample j. */
-INLINE float moved(const Slice *s, const Row *row, float start, float step, const float *table, int j)
+/* Turns of the shift (and of antisymmetric aberrations). */
+INLINE void turn_row(const Slice *s, Row *row)
 {
-    float turns = start + step * (float)(row->first + j);
-    if (table)
-        turns += table[2 * j + 1];
-    return to_turn(turns);
+    const double y_turns = s->shift[0] * row->ky;
+    const float start = (float)(y_turns - nearbyint(y_turns)), step = (float)(s->shift[1] - nearbyint(s->shift[1]));
+    const int n = row->whole, first = row->first;
+    for (int j = 0; j < n; j++)
+        row->turn[j] = start + step * (float)(first + j);
+    if (s->table) {
+        const float *t = pairs_of(s->table, s->side, row, row->table);
+        for (int j = 0; j < n; j++)
+            row->turn[j] += t[2 * j + 1];
+    }
+    for (int j = 0; j < n; j++)
+        row->turn[j] = to_turn(row->turn[j]);
 }
 
 /* The spectrum of a row, moved so that the particle is in the middle. */
 INLINE void move_row(const Slice *s, Row *row)
 {
-    const double y_turns = s->shift[0] * row->ky;
-    const float start = (float)(y_turns - nearbyint(y_turns)), step = (float)(s->shift[1] - nearbyint(s->shift[1]));
-    const float *f = row_of(s->spectrum, s->side, row->ky) + 2 * row->first;
-    const float *table = s->table ? row_of((float *)s->table, s->side, row->ky) + 2 * row->first : 0;
-    const int n = row->count;
+    const float *restrict f = pairs_of(s->spectrum, s->side, row, row->spectrum);
+    const int n = row->whole;
+    turn_row(s, row);
     for (int j = 0; j < n; j++) {
-        const float turn = moved(s, row, start, step, table, j);
-        const float co = cosine(turn), si = sine(turn);
+        const float co = cosine(row->turn[j]), si = sine(row->turn[j]);
         row->re[j] = f[2 * j] * co + f[2 * j + 1] * si;
         row->im[j] = f[2 * j + 1] * co - f[2 * j] * si;
     }
@@ -216,7 +244,7 @@ INLINE void move_row(const Slice *s, Row *row)
 INLINE void weigh_row(const Slice *s, Row *row)
 {
     const float weight = (float)s->ctf[WEIGHT];
-    const int n = row->count;
+    const int n = row->whole;
     for (int j = 0; j < n; j++)
         row->weight[j] = weight;
     if (s->curve)
@@ -240,7 +268,7 @@ INLINE void place_row(const Slice *s, const Volume *v, Row *row, int sheet)
     const float hx = sheet * m[2], hy = sheet * m[5], hz = sheet * m[8];
     const float middle = v->middle, limit = (float)v->limit;
     const int32_t plane = (int32_t)middle, rows = (int32_t)v->rows, columns = (int32_t)v->columns;
-    const int n = row->count, first = row->first;
+    const int n = row->whole, first = row->first;
     for (int j = 0; j < n; j++) {
         const float k = (float)(first + j);
         float x = ax * k + bx, y = ay * k + by, z = az * k + bz;
@@ -270,7 +298,7 @@ INLINE void place_row(const Slice *s, const Volume *v, Row *row, int sheet)
 /* Values and weights times CTF, on the flat slice. */
 INLINE void times_ctf(const Slice *s, Row *row)
 {
-    const int n = row->count, state = (int)s->ctf[STATE];
+    const int n = row->whole, state = (int)s->ctf[STATE];
     for (int j = 0; j < n; j++) {
         const float ctf = row->envelope[j] * sine(to_turn(row->phase[j]));
         const float times = (state == 0 ? ctf : state == 1 ? fabsf(ctf) : 1.0f) * row->weight[j];
@@ -297,12 +325,29 @@ INLINE void times_sheet(const Slice *s, const Row *row, int sheet, Row *out)
     }
 }
 
-/* Add a row's samples to their eight cells each, in the planes to be written. */
-INLINE void scatter(const Volume *v, const Row *row)
+/* Ask for the cells of a sample that will be added later. */
+INLINE void ask_for(const Volume *v, int32_t at)
+{
+    const lanes *cell = v->cells + at;
+    const int64_t to_y = v->columns, to_z = v->rows * v->columns;
+    __builtin_prefetch(cell, 1);
+    __builtin_prefetch(cell + to_y, 1);
+    __builtin_prefetch(cell + to_z, 1);
+    __builtin_prefetch(cell + to_z + to_y, 1);
+}
+
+/* Add a row's samples to their eight cells each, in the planes to be written; meanwhile the cells of the row that will
+   be added after it are brought near. Most of them are far away: the sums are larger than any cache. */
+INLINE void scatter(const Volume *v, const Row *row, const Row *after)
 {
     const int64_t to_y = v->columns, to_z = v->rows * v->columns;
     const uint32_t planes = (uint32_t)(v->beyond - v->nearest);
-    for (int j = 0; j < row->count; j++) {
+    const int asked = after ? after->count : 0;
+    const int32_t *next = after ? after->at : row->at;
+    int j = 0;
+    for (; j < row->count; j++) {
+        if (j < asked)
+            ask_for(v, next[j]);
         const int32_t z = row->z[j];
         if (z == OUTSIDE)
             continue;
@@ -310,11 +355,6 @@ INLINE void scatter(const Volume *v, const Row *row)
         const lanes value = {row->re[j], row->im[j] * row->mirror[j], row->weight[j], 0.0f};
         const lanes right = value * row->fx[j], left = value - right;
         lanes *q = v->cells + row->at[j];
-        const lanes *ahead = v->cells + row->at[j + AHEAD < row->count ? j + AHEAD : j];
-        __builtin_prefetch(ahead, 1);
-        __builtin_prefetch(ahead + to_y, 1);
-        __builtin_prefetch(ahead + to_z, 1);
-        __builtin_prefetch(ahead + to_z + to_y, 1);
         const float c00 = row->c00[j], c01 = row->c01[j], c10 = row->c10[j], c11 = row->c11[j];
         if (near) {
             q[0] += left * c00;
@@ -329,37 +369,58 @@ INLINE void scatter(const Volume *v, const Row *row)
             q[to_z + to_y + 1] += right * c11;
         }
     }
+    for (; j < asked; j++)
+        ask_for(v, next[j]);
+}
+
+/* All of a row that is the same for the flat slice and for the sheets of the Ewald sphere. */
+INLINE void prepare(const Slice *s, Row *row)
+{
+    image_row(s, row);
+    move_row(s, row);
+    weigh_row(s, row);
+}
+
+INLINE void insert_bent(const Slice *s, const Volume *v, Row *row, Row *sheets)
+{
+    prepare(s, row);
+    for (int i = 0; i < 2; i++) {
+        take(&sheets[i], row->ky, row->first, row->count);
+        memcpy(sheets[i].g2, row->g2, sizeof(float) * row->whole);
+        place_row(s, v, &sheets[i], 1 - 2 * i);
+        times_sheet(s, row, 1 - 2 * i, &sheets[i]);
+    }
+    scatter(v, &sheets[0], &sheets[1]);
+    scatter(v, &sheets[1], 0);
 }
 
 INLINE void insert_slice(const Slice *s, const Volume *v)
 {
-    Row whole, row, bent;
+    Span whole;
+    Row rows[3], *row = &rows[0], *before = 0;
     const int half = s->side / 2;
     for (int ky = -((s->side - 1) / 2); ky <= half; ky++) {
         span(s, v, ky, 1, &whole);
         if (whole.count == 0)
             continue;
         for (int part = 0; part < 2; part++) {
-            if (!cut(s, v, &whole, part, &row))
+            if (!cut(s, v, &whole, part, row))
                 continue;
-            image_row(s, &row);
-            move_row(s, &row);
-            weigh_row(s, &row);
-            if (s->ctf[OVERLAP] == 0) {
-                place_row(s, v, &row, 0);
-                times_ctf(s, &row);
-                scatter(v, &row);
+            if (s->ctf[OVERLAP] != 0) {
+                insert_bent(s, v, row, &rows[1]);
                 continue;
             }
-            bent.ky = ky, bent.first = row.first, bent.count = row.count;
-            memcpy(bent.g2, row.g2, sizeof(float) * row.count);
-            for (int sheet = 1; sheet >= -1; sheet -= 2) {
-                place_row(s, v, &bent, sheet);
-                times_sheet(s, &row, sheet, &bent);
-                scatter(v, &bent);
-            }
+            prepare(s, row);
+            place_row(s, v, row, 0);
+            times_ctf(s, row);
+            if (before)
+                scatter(v, before, row);
+            before = row;
+            row = row == &rows[0] ? &rows[1] : &rows[0];
         }
     }
+    if (before)
+        scatter(v, before, 0);
 }
 
 /* Trilinear samples of the volume at a row's places. */
@@ -384,14 +445,11 @@ INLINE void gather(const Volume *v, Row *row)
 /* Write a row of a spectrum, moved from the middle to where the particle is. */
 INLINE void move_back(const Slice *s, Row *row, const float *re, const float *im)
 {
-    const double y_turns = s->shift[0] * row->ky;
-    const float start = (float)(y_turns - nearbyint(y_turns)), step = (float)(s->shift[1] - nearbyint(s->shift[1]));
-    float *f = row_of(s->spectrum, s->side, row->ky) + 2 * row->first;
-    const float *table = s->table ? row_of((float *)s->table, s->side, row->ky) + 2 * row->first : 0;
+    float *restrict f = row_of(s->spectrum, s->side, row->ky) + 2 * row->first;
     const int n = row->count;
+    turn_row(s, row);
     for (int j = 0; j < n; j++) {
-        const float turn = moved(s, row, start, step, table, j);
-        const float co = cosine(turn), si = sine(turn);
+        const float co = cosine(row->turn[j]), si = sine(row->turn[j]);
         f[2 * j] = re[j] * co - im[j] * si;
         f[2 * j + 1] = im[j] * co + re[j] * si;
     }
@@ -399,14 +457,16 @@ INLINE void move_back(const Slice *s, Row *row, const float *re, const float *im
 
 INLINE void extract_slice(const Slice *s, const Volume *v)
 {
+    Span whole;
     Row row;
     float re[LONGEST_ROW], im[LONGEST_ROW];
     const int half = s->side / 2;
     memset(s->spectrum, 0, sizeof(float) * 2 * s->side * (half + 1));
     for (int ky = -((s->side - 1) / 2); ky <= half; ky++) {
-        span(s, v, ky, 0, &row);
-        if (row.count == 0)
+        span(s, v, ky, 0, &whole);
+        if (whole.count == 0)
             continue;
+        take(&row, ky, whole.first, whole.count);
         image_row(s, &row);
         if (s->ctf[OVERLAP] == 0) {
             place_row(s, v, &row, 0);

@@ -84,7 +84,8 @@ class Stack:
 
     def _refuse_not_finite(self, first: int, images: npt.NDArray[Any]) -> None:
         # A sum is finite only where every pixel is: values near float32's largest are none either.
-        sums = images.reshape(len(images), -1).sum(axis=1, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = images.reshape(len(images), -1).sum(axis=1)
         bad = np.flatnonzero(~np.isfinite(sums))
         if len(bad):
             raise InputError(

@@ -35,7 +35,7 @@ class ReconstructParameters(operation.Parameters):
         0,
         ge=0,
         le=50,
-        description="Iterations of the gridding weights; 10 is RELION's, 0 is as good where there is noise",
+        description="Iterations of the gridding weights; 10 is RELION's; of use at --padding 2 where there is noise",
     )
     ewald: Literal["no", "+1", "-1"] = Field(
         "no", description="Correct the curvature of the Ewald sphere, bent to this side; needs the diameter"

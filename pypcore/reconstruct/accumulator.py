@@ -6,7 +6,7 @@ of threads and slabs: the same calls of ``add`` give the same bits. Sums are flo
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ Step = partial[None]
 HALVES = 2
 LANES = 4  # of a cell: real, imaginary, weight, nothing (so that a cell is 16 bytes, one wide load)
 PACKED_LANES = 3  # what is worth keeping of them
-BATCH = 8  # images transformed together: the same for any number of threads, as the last bits may depend on it
+LONG = 160  # px: from there on a transform is work enough that two threads are better served with fewer at a time
 
 
 def volume_shape(box: int, padding: int) -> tuple[int, int, int]:
@@ -37,13 +37,18 @@ def memory_needed(box: int, padding: int = 1, threads: int = 1, image_box: int |
     z, y, x = volume_shape(box, padding)
     side = image_box or box
     spectra = side * (side // 2 + 1) * 8
-    return HALVES * z * y * x * LANES * 4 + (2 * chunk_size(side) + 3 * BATCH * threads) * spectra
+    return HALVES * z * y * x * LANES * 4 + (2 * chunk_size(side) + 3 * batch_size(side) * threads) * spectra
+
+
+def batch_size(image_box: int) -> int:
+    """Return how many images are transformed together, whatever the number of threads: last bits may depend on it."""
+    return 8 if image_box < LONG else 4
 
 
 def chunk_size(image_box: int) -> int:
     """Return how many images are in hand at a time: 8 MB of spectra, in whole batches."""
-    spectrum = image_box * (image_box // 2 + 1) * 8
-    return BATCH * max(1, min(16, 2**23 // (BATCH * spectrum)))
+    spectrum, batch = image_box * (image_box // 2 + 1) * 8, batch_size(image_box)
+    return batch * max(1, min(16, 2**23 // (batch * spectrum)))
 
 
 def slabs(radius: int, count: int) -> list[tuple[int, int]]:
@@ -56,6 +61,8 @@ def slabs(radius: int, count: int) -> list[tuple[int, int]]:
 
 class Accumulator:
     """Adds particles to the sums of two half maps.
+
+    With several threads the last of them may still be at work when ``add`` returns; whoever looks at ``sums`` waits.
 
     Args:
         box: voxels along an edge of the map; even.
@@ -75,11 +82,18 @@ class Accumulator:
         if not pixel_size > 0:
             raise ValueError(f"pixel_size is {pixel_size:g} Å; it has to be above 0")
         self.box, self.pixel_size, self.padding, self.threads, self.ewald = box, pixel_size, padding, threads, ewald
-        self.sums = np.zeros((HALVES, *volume_shape(box, padding), LANES), np.float32)
+        self._sums = np.zeros((HALVES, *volume_shape(box, padding), LANES), np.float32)
         self.particles = np.zeros(HALVES, np.int64)  # added to each half
         self.weights = np.zeros(HALVES, np.float64)  # the sums of their weights
         self._spectra = [np.empty((0, 0, 0), np.complex64)] * 2
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reconstruct") if threads > 1 else None
+        self._at_work: list[Future[None]] = []
+
+    @property
+    def sums(self) -> NDArray[np.float32]:
+        """The sums of both halves, [half, z, y, x, LANES], with all in them that was added."""
+        self._wait()
+        return self._sums
 
     def add(
         self,
@@ -130,15 +144,15 @@ class Accumulator:
         rows = (transfer.matrices, transfer.shifts, transfer.ctf)
         half_used = half * (weight > 0)
         chunk = chunk_size(images.shape[1])
-        ready: list[Step] = []
-        # One chunk is transformed while the one before goes into the sums: who is done with one has the other to do.
+        # One chunk is transformed while the one before goes into the sums, the last one while the caller reads more
+        # images: who is done with one has the other to do.
         for first in range(0, count, chunk):
             part = slice(first, first + chunk)
             transforms, spectra = self._transforms(images[part], area[part])
-            self._do([*ready, *transforms])
+            self._begin(transforms)
+            self._wait()
             described = (*(row[part] for row in rows), transfer.tables, transfer.table_of[part], curves, curve_of[part])
-            ready = self._insertions(spectra, half_used[part], described)
-        self._do(ready)
+            self._begin(self._insertions(spectra, half_used[part], described))
         for number in range(HALVES):
             own = (half == number + 1) & (weight > 0)
             self.particles[number] += np.count_nonzero(own)
@@ -159,7 +173,8 @@ class Accumulator:
             if (area[own] != 1).any():
                 spectra[own] *= area[own, None, None]
 
-        return [partial(transform, slice(first, first + BATCH)) for first in range(0, count, BATCH)], spectra
+        batch = batch_size(side)
+        return [partial(transform, slice(first, first + batch)) for first in range(0, count, batch)], spectra
 
     def _insertions(
         self, spectra: NDArray[np.complex64], half: NDArray[np.int64], described: tuple[object, ...]
@@ -167,14 +182,23 @@ class Accumulator:
         insert = kernels.get("insert_slices", "cython")
         orders = [np.flatnonzero(half == 1 + number).astype(np.int32) for number in range(HALVES)]
         return [
-            partial(insert, self.sums[number], spectra, orders[number], *described, *planes)
+            partial(insert, self._sums[number], spectra, orders[number], *described, *planes)
             for planes in slabs(self.box * self.padding // 2, -(-self.threads // HALVES))
             for number in range(HALVES)
         ]
 
-    def _do(self, steps: list[Step]) -> None:
-        for _ in self._pool.map(partial.__call__, steps) if self._pool else map(partial.__call__, steps):
-            pass
+    def _begin(self, steps: list[Step]) -> None:
+        for step in steps:
+            if self._pool:
+                self._at_work.append(self._pool.submit(step))
+            else:
+                step()
+
+    def _wait(self) -> None:
+        begun, self._at_work = self._at_work, []
+        wait(begun)
+        for each in begun:
+            each.result()
 
     def merge(self, other: "Accumulator") -> None:
         """Add another accumulator's sums to these."""
@@ -183,7 +207,8 @@ class Accumulator:
                 raise ValueError(
                     f"sums of {what} {getattr(other, what)} can't be added to those of {getattr(self, what)}"
                 )
-        self.sums += other.sums
+        own = self.sums
+        own += other.sums
         self.particles += other.particles
         self.weights += other.weights
 

@@ -180,10 +180,11 @@ def write_particles(
     microscope: Microscope | None = None,
     *,
     optics: dict[str, float | str] | None = None,
+    float16: bool = False,
 ) -> Path:
     """Write one stack for each micrograph, in order, and ``particles.star`` (RELION 3.1); return the latter.
 
-    ``optics``: further columns of the table of optics, such as ``rlnBeamTiltX``.
+    ``optics``: further columns of the table of optics, such as ``rlnBeamTiltX``. ``float16``: stacks of mode 12.
     """
     from pypcore.formats.mrc import write_mrc
     from pypcore.formats.star import write_star
@@ -193,7 +194,7 @@ def write_particles(
     names, micrographs, box = [], [], 0
     for number, stack in enumerate(stacks, 1):
         box = stack.shape[1]
-        write_mrc(folder / f"particles/mic{number:04d}.mrcs", stack, pixel_size)
+        write_mrc(folder / f"particles/mic{number:04d}.mrcs", stack, pixel_size, float16=float16)
         names += [f"{n:06d}@particles/mic{number:04d}.mrcs" for n in range(1, len(stack) + 1)]
         micrographs += [f"micrographs/mic{number:04d}.mrc"] * len(stack)
     count = len(particles)

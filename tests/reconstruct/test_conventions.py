@@ -104,6 +104,18 @@ def test_iterated_weights_keep_the_density(maps, case):
     assert maps.worst(found, case.truth) > 0.997
 
 
+def test_iterated_weights_do_not_amplify_noise_where_samples_are_few(maps, case):
+    from pypcore.simulate.particles import with_noise
+
+    noisy = with_noise(case.images[:200], 0.05, 13, 1)
+    means = []
+    for iterations in (0, 10):
+        finish = Finish(iterations=iterations)
+        found = pypcore.backproject(noisy, case.poses[:200], case.ctf[:200], pixel_size=PIXEL, padding=2, finish=finish)
+        means.append(maps.shells(found, case.truth)[1:].mean())
+    assert means[1] > means[0] + 0.005
+
+
 @pytest.mark.parametrize("curved", [1, -1])
 def test_the_ewald_sphere_is_undone_by_its_own_sign_only(maps, make_case, curved):
     from pypcore.reconstruct.particles import Ewald

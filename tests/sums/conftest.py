@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pypcore import records
 from pypcore.job import Job
+from pypcore.launch import launch
 from pypcore.local import Consent, Outcome, run_here
+from pypcore.merge import read_done
 from pypcore.options import prepare, refresh
+from pypcore.records import Record
 from pypcore.simulate import particles as simulated
 from pypcore.worker import Worker
 
@@ -35,30 +39,56 @@ def particle_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(particle_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a copy of the set in it."""
-    shutil.copytree(particle_set, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.fixture(scope="session")
-def undisturbed(particle_set: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Products and partials of a job that nothing happened to, in bundles of 5."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    shutil.copytree(particle_set, folder, dirs_exist_ok=True)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        outcome = run_here(Job(folder / "job"), prepare("reconstruct", ["particles.star"], "job", OPTIONS).request)
-        assert outcome.exit_code == 0
-    finally:
-        os.chdir(before)
-    return contents(folder / "job")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all tests of a session: a job knows where it is, and a finished one can be put back there."""
+    return tmp_path_factory.mktemp("place")
+
+
+def lay_out(place: Path, particle_set: Path) -> None:
+    """Empty ``place``, and put a copy of the set in it."""
+    shutil.rmtree(place)
+    shutil.copytree(particle_set, place)
+
+
+@pytest.fixture
+def folder(particle_set: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a copy of the set in it."""
+    lay_out(place, particle_set)
+    monkeypatch.chdir(place)
+    return place
 
 
 OPTIONS: dict[str, Any] = {"bundle_size": 5, "memory": 1, "total_threads": 1}  # one worker: starting costs most
+
+
+@pytest.fixture(scope="session")
+def undisturbed_job(particle_set: Path, place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of a job that nothing happened to, in bundles of 5; of use where it was made, at ``place / "job"``."""
+    lay_out(place, particle_set)
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        outcome = run_here(Job(place / "job"), prepare("reconstruct", ["particles.star"], "job", OPTIONS).request)
+        assert outcome.exit_code == 0
+    finally:
+        os.chdir(before)
+    kept = tmp_path_factory.mktemp("undisturbed") / "job"
+    shutil.copytree(place / "job", kept)
+    return kept
+
+
+@pytest.fixture(scope="session")
+def undisturbed(undisturbed_job: Path) -> dict[str, bytes]:
+    """Its products and partials."""
+    return contents(undisturbed_job)
+
+
+@pytest.fixture
+def finished(undisturbed_job: Path, folder: Path) -> Job:
+    """That job, as if it had been run here."""
+    shutil.copytree(undisturbed_job, folder / "job")
+    return Job.open(folder / "job")
 
 
 def contents(job: Path) -> dict[str, bytes]:
@@ -120,3 +150,27 @@ def worker_of(folder: Path) -> Callable[..., Any]:
             worker.close()
 
     return make
+
+
+@pytest.fixture
+def sum_up(folder: Path, worker_of: Callable[..., Any]) -> Callable[..., Record]:
+    """Reconstruct in this process, where no process need start or die; return Merge's record."""
+
+    def run(job: str = "job", merge: bool = True, **options: Any) -> Record | None:
+        made, request = Job(folder / job), prepare("reconstruct", ["particles.star"], job, OPTIONS | options).request
+        items = launch(made, request).items
+        made.create()
+        made.write_items(items)
+        made.freeze(request)
+        size = request.resources.split.bundle_size
+        with worker_of(job, "0001-x") as worker:
+            for first in range(0, len(items), size):
+                worker.do_bundle(items[first : first + size])
+        if not merge:
+            return None
+        with worker_of(job, "0002-x") as worker:
+            record = worker.do_merge(read_done(made), "")
+        assert record["outcome"] == records.DONE, record["message"]
+        return record
+
+    return run
