@@ -35,6 +35,8 @@ class _Draft:
     parameters: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     comments: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """What has a counterpart and is not taken all the same, and why."""
 
 
 def import_pyp_config(path: Path, folder: Path, *, force: bool = False) -> Exchanged:
@@ -75,6 +77,7 @@ def import_pyp_config(path: Path, folder: Path, *, force: bool = False) -> Excha
         if value in (None, "", False, -1):
             continue
         why = next((why for start, why in _ELSEWHERE.items() if key.startswith(start)), "no counterpart here")
+        why = draft.left_out.get(key, why)
         result.not_mapped[key] = f"{value}: {why}"
     result.notes += draft.comments
     try:
@@ -91,10 +94,12 @@ def import_pyp_config(path: Path, folder: Path, *, force: bool = False) -> Excha
 
 def _take_resources(left: dict[str, Any], draft: _Draft, take: Any) -> None:
     for prefix, phase in _PHASES.items():
+        if "gpu" in str(left.get(f"slurm_{prefix}gres", "")).lower():
+            draft.left_out[f"slurm_{prefix}gres"] = "an operation that needs a GPU asks for it itself; else give --gres"
         table = draft.resources.setdefault(phase, {})
         for theirs, ours in _RESOURCES.items():
             key = f"slurm_{prefix}{theirs}"
-            if left.get(key) not in (None, "", 0):
+            if left.get(key) not in (None, "", 0) and key not in draft.left_out:
                 take(key, ours, left[key], of=table)
         legacy = f"slurm_{prefix}memory"  # all of a task's; since nextPYP 0.5 it is given a thread
         if "memory" not in table and left.get(legacy):

@@ -8,6 +8,7 @@ from pypcore.errors import InputError
 from pypcore.exchange.result import Exchanged
 from pypcore.formats.star import Block, read_star, write_star
 
+_FILES = (".mrc", ".mrcs", ".star", ".tif", ".tiff", ".eer", ".gain", ".txt")
 _PARAMETERS = {
     "rlnMicrographOriginalPixelSize": "pixel_size",
     "rlnVoltage": "voltage",
@@ -56,7 +57,7 @@ def _moved(
         return value
     bare, colon, kind = name.partition(":")
     if not (root / bare).is_file():
-        if key.endswith(("Name", "File", "Metadata", "Tomogram")) and key != "rlnOpticsGroupName":
+        if "/" in bare or bare.lower().endswith(_FILES):
             missing.append(name)
         return value
     if bare.endswith(".star"):
