@@ -66,7 +66,7 @@ def convert_tilts(
     result = Exchanged(f"tilt series for {to}")
     described = [one for path in paths for one in read_series(path, root, size, pixel_size)]
     for one in described:
-        write_as(to, one, folder, result, force=force)
+        write_as(to, one, folder, result, root=root, force=force)
     if to == "relion":
         write_listing(described, folder, result, force=force)
     result.notes.append(f"{len(described)} tilt series")

@@ -205,6 +205,10 @@ def _particles_to_cs(
     result = Exchanged("particles for cryoSPARC")
     rows = _group_rows(path, columns, optics)
     images = [name.partition("@") for name in columns["rlnImageName"]]
+    if wrong := next(
+        (name for name, one in zip(columns["rlnImageName"], images, strict=True) if not one[0].isdigit()), ""
+    ):
+        raise InputError(f"{path}: rlnImageName is '{wrong}'; it must be like 000001@stack.mrcs: an image a row")
     size = _column(optics, "rlnImagePixelSize", path)[rows]
     side = _column(optics, "rlnImageSize", path)[rows].astype("<u4")
     fields: dict[str, Rows] = {

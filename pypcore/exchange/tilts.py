@@ -57,8 +57,11 @@ def read_series(path: Path, root: Path, size: tuple[int, int] | None, pixel_size
     raise InputError(f"{path}: none of {', '.join(SUFFIXES)}")
 
 
-def write_as(target: str, described: Described, folder: Path, result: Exchanged, *, force: bool) -> None:
-    """Write one series for a program: ``imod`` (.xf, .tlt, .rawtlt), ``aretomo`` (.aln), ``relion`` (a STAR)."""
+def write_as(target: str, described: Described, folder: Path, result: Exchanged, *, root: Path, force: bool) -> None:
+    """Write one series for a program: ``imod`` (.xf, .tlt, .rawtlt), ``aretomo`` (.aln), ``relion`` (a STAR).
+
+    Paths in a STAR are relative to ``root`` where they lie below it.
+    """
     name, series, alignment = described.name, described.series, described.alignment
     if target == "imod":
         order = series.stack_order()
@@ -81,7 +84,14 @@ def write_as(target: str, described: Described, folder: Path, result: Exchanged,
             f"{series.path}: RELION's shifts are in Å; give the pixel size of the raw images (--pixel-size)"
         )
     path = result.place(folder, f"tilt_series/{name}.star", force=force)
-    write_tilt_series(path, name, series, alignment, [1] * len(series.views), str)
+    write_tilt_series(
+        path,
+        name,
+        series,
+        alignment,
+        [1] * len(series.views),
+        lambda image: str(image.relative_to(root) if image.is_relative_to(root) else image),
+    )
 
 
 def write_listing(described: list[Described], folder: Path, result: Exchanged, *, force: bool) -> None:
