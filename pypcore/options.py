@@ -71,9 +71,7 @@ def prepare(
         **{k: given[k] for k in given if k in operation.Parameters.model_fields},
     }
     params = _validate(operation, parameters, root)
-    policy = _policy(file.get("policy", {}), given)
-    if policy.reject and accumulates(operation):
-        raise UsageError(f"{operation.name} adds its items up: none can be left out afterwards; leave out --reject")
+    policy = _policy(operation, file.get("policy", {}), given)
     resources = _resources(file.get("resources", {}), given)
     resources = _with_gpus(operation, params, resources, origins)
     request = Request(
@@ -131,7 +129,9 @@ def refresh(request: Request, options: Mapping[str, Any]) -> Request:
         operation_version=operation.version,
         auxiliary=_stat(operation.auxiliary(params)),
         resources=change_resources(request.resources, options),
-        policy=_policy(vars(request.policy), {key: value for key, value in options.items() if value is not None}),
+        policy=_policy(
+            operation, vars(request.policy), {key: value for key, value in options.items() if value is not None}
+        ),
     )
 
 
@@ -148,7 +148,7 @@ def _resources(tables: Mapping[str, Any], given: Mapping[str, Any]) -> Resources
     return Resources.from_dict(merged)
 
 
-def _policy(table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
+def _policy(operation: Operation, table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
     values = {**table, **{key: given[key] for key in POLICY_OPTIONS if key in given}}
     for key in ("item_timeout", "checkpoint"):
         if isinstance(values.get(key), str):
@@ -156,6 +156,8 @@ def _policy(table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
     policy = read_policy(values)
     for rule in policy.reject:
         Rule.parse(rule)
+    if policy.reject and accumulates(operation):
+        raise UsageError(f"{operation.name} adds its items up: none can be left out afterwards; leave out --reject")
     return policy
 
 

@@ -58,6 +58,9 @@ def test_items_aside_stay_done_and_are_left_out_of_merge(
     lines = [json.loads(line) for line in (folder / "job/aside.jsonl").read_text().splitlines()]
     assert [line["reason"] for line in lines if line["name"] == "m_003"] == ["by hand: ice"]
     assert resume().merged_before
+    # Other thresholds decide anew.
+    assert resume(reject=("held_mib > 1",)).merge is not None
+    assert (folder / "job/rehearsed.txt").read_text() == "m_001\nm_002\nm_004\n"
 
 
 def test_a_rule_on_a_figure_that_nobody_has_names_the_nearest(

@@ -15,6 +15,7 @@ from pypcore.options import prepare
 from pypcore.records import read_records
 from pypcore.watching.here import watch_here
 from pypcore.watching.intake import WatchOptions
+from pypcore.watching.pace import Rates
 from pypcore.watching.report import WatchListener, WatchOutcome
 
 
@@ -24,12 +25,19 @@ class Heard(WatchListener):
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.merges = 0
+        self.said: list[str] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
 
     def merging(self) -> None:
         self.merges += 1
+
+    def behind(self, rates: Rates, here: bool) -> None:
+        self.said.append(f"behind, {rates.waiting} wait")
+
+    def keeping_up(self) -> None:
+        self.said.append("caught up")
 
 
 class Watching:

@@ -14,7 +14,10 @@ import tifffile
 
 from pypcore import records
 from pypcore.errors import SetupError, UsageError
+from pypcore.options import prepare
 from pypcore.status import read_status
+from pypcore.watching import pace
+from pypcore.watching.intake import Intake, WatchOptions
 
 Command = Callable[..., "subprocess.Popen[str]"]
 
@@ -164,6 +167,36 @@ def test_what_is_not_whole_at_the_end_is_left_and_said(watching) -> None:
     assert outcome.counts[records.DONE] == 1
     assert outcome.left == {str(watching.raw / "empty.dat"): "it is empty"}
     assert outcome.exit_code == 1
+
+
+def test_it_says_that_it_falls_behind_and_that_it_caught_up(watching, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "LEAST_S", 0.3)
+    for number in range(8):
+        (watching.raw / f"m_{number}.dat").write_text("x")
+    watching.run(seconds=0.3, total_threads=1)
+    assert watching.heard.said[0].startswith("behind, ")
+    assert watching.heard.said[1:] == ["caught up"]
+
+
+def test_a_tilt_series_is_taken_when_its_movies_are_there(watching) -> None:
+    """Before the first mdoc has come, a folder's movies must not be taken for stacks."""
+    request = prepare("tomogram", ["raw"], "job", {"pixel_size": 2.0}).request
+    intake = Intake(request, [], WatchOptions(expected=3), watching.heard.note)
+    sections = [f"[ZValue = {n}]\nTiltAngle = {3 * n}\nSubFramePath = D:\\t_{n}.tif\n" for n in range(3)]
+
+    def look() -> list[str]:
+        made, _ = intake.look(lambda index: False, lambda index: False)
+        intake.take(made)
+        return [item.given for item in made]
+
+    for number, section in enumerate(sections):
+        tifffile.imwrite(watching.raw / f"t_{number}.tif", np.zeros((2, 8, 8), np.uint8), photometric="minisblack")
+        with (watching.raw / "TS.mdoc").open("a") as file:
+            file.write(section)
+        if number < 2:
+            assert [look(), look()] == [[], []]
+            assert intake.arrivals.waiting() == {str(watching.raw / "TS.mdoc"): f"{number + 1} of 3 views"}
+    assert [look(), look(), look()] == [[], ["raw/TS.mdoc"], []]
 
 
 def test_nothing_arrives(watching) -> None:
