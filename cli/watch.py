@@ -131,7 +131,7 @@ def _line(standing: Standing) -> str:
 
 def _print_dry(job: Job, request: Any, options: WatchOptions, *, as_json: bool) -> None:
     """Look twice, and say what would be taken now and what not."""
-    intake = Intake(request, list(job.items()) if job.exists() else [], options, lambda text: None)
+    intake = Intake(job, request, list(job.items()) if job.exists() else [], options, lambda text: None)
     intake.arrivals.quiet = 0.0
     intake.arrivals.look()
     time.sleep(1.0)

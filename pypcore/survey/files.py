@@ -40,6 +40,9 @@ def list_files(folder: Path) -> Files:
     images: list[Path] = []
     angles: set[Path] = set()
     for parent, folders, names in os.walk(folder):
+        if "job.toml" in names:  # a job's own folder: its micrographs are no movies
+            folders.clear()
+            continue
         depth = len(Path(parent).relative_to(folder).parts)
         folders[:] = (
             sorted((one for one in folders if not one.startswith(".")), key=natural_key) if depth < DEEPEST else []

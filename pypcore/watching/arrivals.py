@@ -71,7 +71,7 @@ class Arrivals:
                 continue
             try:
                 stat = os.stat(file)
-            except FileNotFoundError:  # renamed or removed since it was listed
+            except (FileNotFoundError, PermissionError):  # renamed or removed since it was listed; not ours to see
                 continue
             there.add(file)
             seen = self._seen.get(file)
@@ -101,6 +101,8 @@ class Arrivals:
             seen.wanting = self.look_into(Path(file))
         except FileNotFoundError:
             return None
+        except OSError as error:  # this file's own matter: the others go on
+            seen.wanting = Wanting(f"can't be read ({error.strerror})")
         if seen.wanting is None:
             return Ready(path, seen.size, seen.mtime_ns)
         if rest >= self.patience and not seen.wanting.never:

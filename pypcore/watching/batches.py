@@ -71,13 +71,14 @@ class _Batches:
         self.waiting: dict[int, Item] = {}
         self.first_waited = 0.0
         self.pace = Pace()
+        self.catching_up = True
         self.done = 0
 
     def go(self) -> WatchOutcome:
         """Look, ask, submit."""
         status = self._settled()
         launched = known_so_far(self.job, self.request, self.order.consent)
-        self.intake = Intake(self.request, launched.items, self.options, self.listener.note)
+        self.intake = Intake(self.job, self.request, launched.items, self.options, self.listener.note)
         if status is None:
             self.job.freeze(self.request)
             self.job.write_items([])
@@ -112,7 +113,9 @@ class _Batches:
         if (made or again) and not self.waiting:
             self.first_waited = time.monotonic()
         self.waiting |= {item.index: item for item in (*made, *again)}
-        self.pace.arrived(len(made) + len(again))
+        if made or again:
+            self.pace.arrived(0 if self.catching_up else len(made) + len(again))
+            self.catching_up = False
         done = sum(outcome == records.DONE for outcome in stood.values())
         for _ in range(done - self.done):
             self.pace.ended()

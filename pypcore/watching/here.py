@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pypcore import records
-from pypcore.errors import PypcoreError
+from pypcore.errors import SetupError
 from pypcore.items import Item
 from pypcore.job import SIGN_OF_LIFE_S, Job, Run
 from pypcore.launch import Launched, launch
@@ -49,7 +49,7 @@ def watch_here(
     request = merging_as_it_goes(request)
     launched = known_so_far(job, request, consent or Consent())
     listener = listener or WatchListener()
-    intake = Intake(request, launched.items, options, listener.note)
+    intake = Intake(job, request, launched.items, options, listener.note)
     at_most = make_plan(MANY, request.resources.split)
     split_slots, merge_slots = fit(request, replace(launched, plan=at_most))
     job.create()
@@ -102,12 +102,13 @@ class _Session(WatchListener):
         self.stood = {item.index: state.outcome for item, state in zip(intake.items, outcome.states, strict=True)}
         self.retried: set[int] = set()
         self.pace = Pace()
-        self.pace.arrived(len(self.queue))
+        self.catching_up = True
+        """Nothing was taken yet: what is there at first is a backlog, and tells nothing of how fast things arrive."""
         self.unmerged = bool(self.stood)
         self.merged_at = self.busy_at = time.monotonic()
         self.told_behind = 0.0
         self.looked_over = threading.Event()
-        self.error: PypcoreError | None = None
+        self.error: Exception | None = None
         linger = [LINGER_S, options.merge_every]
         self.linger = min(linger if options.until_idle is None else [*linger, options.until_idle])
 
@@ -184,7 +185,10 @@ class _Session(WatchListener):
         while True:
             try:
                 self._look()
-            except PypcoreError as error:
+            except OSError as error:  # of the job's own disk; that of the folder is waited for
+                self.error = SetupError(f"{self.job.folder}: {error.strerror or error}; what is done is kept")
+                return
+            except Exception as error:  # whatever it is, nobody would look any more: the session ends with it
                 self.error = error
                 return
             if self.looked_over.wait(self.options.every):
@@ -209,9 +213,10 @@ class _Session(WatchListener):
                 self.job.append_items(made)
             self.queue.extend([*made, *again])
             self.stood |= dict.fromkeys((item.index for item in (*made, *again)), records.WAITING)
-            self.pace.arrived(len(made) + len(again))
             if made or again:
                 self.busy_at = time.monotonic()
+                self.pace.arrived(0 if self.catching_up else len(made) + len(again))
+                self.catching_up = False
             self.changed.notify_all()
         self._tell()
 

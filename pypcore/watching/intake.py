@@ -9,6 +9,7 @@ from typing import Any
 
 from pypcore.errors import UsageError
 from pypcore.items import Item, choose_names
+from pypcore.job import Job
 from pypcore.operation import Operation, accumulates, get_operation
 from pypcore.request import Request
 from pypcore.watching.arrivals import Arrivals, Ready
@@ -43,22 +44,29 @@ class Intake:
     """Looks, and makes items of what is ready. ``items`` are those of the job, in the order of its manifest."""
 
     def __init__(
-        self, request: Request, items: Sequence[Item], options: WatchOptions, tell: Callable[[str], None]
+        self, job: Job, request: Request, items: Sequence[Item], options: WatchOptions, tell: Callable[[str], None]
     ) -> None:
         self.operation: Operation = get_operation(request.operation)
         if accumulates(self.operation):
             raise UsageError(f"{request.operation} adds all its items up and can't be fed as they come; use run")
         self.params: Any = self.operation.Parameters(**request.parameters)
+        self.job = job
         self.root = request.root
         self.items = list(items)
         self.tell = tell
         self.of_series = _is_of_series(self.operation)
+        self.folders: list[Path] = []
         self.inputs = [self._watched(given) for given in request.inputs]
         frames = getattr(self.params, "frames", None) if self.of_series else None
         self.completeness = Completeness(options.expected, frames, self.of_series)
         quiet = options.quiet
         if quiet is None:
             quiet = QUIET_SERIES_S if self.of_series and options.expected is None else QUIET_S
+        if options.until_idle is not None and options.until_idle <= quiet:
+            raise UsageError(
+                f"--until-idle of {options.until_idle:g} s is no longer than a file must be unchanged ({quiet:g} s, "
+                "--quiet): nothing would be taken; give more, or --expect"
+            )
         self.arrivals = Arrivals(
             self.discover,
             self.root,
@@ -81,7 +89,8 @@ class Intake:
                 found |= dict.fromkeys(self._of(given))
             except UsageError:
                 continue  # there is nothing of it yet
-        return list(found)
+        # A pattern may go into the job's own folder, and its products are no arrivals.
+        return [path for path in found if not (self.root / path).is_relative_to(self.job.folder)]
 
     def _of(self, given: str) -> list[Path]:
         return [one for one in self.operation.discover(self.params, [given], self.root) if isinstance(one, Path)]
@@ -89,6 +98,7 @@ class Intake:
     def _watched(self, given: str) -> str:
         """Return what is looked for; UsageError for a folder that is not there. Of a folder of series, its mdocs."""
         if (self.root / given).is_dir():
+            self.folders.append(self.root / given)
             # Before its first mdoc has come, a folder's movies would be taken for stacks.
             return f"{glob.escape(given.rstrip('/'))}/*.mdoc" if self.of_series else given
         folder = given
@@ -98,7 +108,13 @@ class Intake:
             raise UsageError(
                 f"{given}: no such folder to watch; give a folder, or a quoted pattern such as 'raw/*.tif'"
             )
+        self.folders.append(self.root / folder)
         return given
+
+    def _check_there(self) -> None:
+        """Raise FileNotFoundError while a folder that is watched is away: it must not look like an empty one."""
+        for folder in self.folders:
+            os.stat(folder)
 
     def look(self, is_done: Callable[[int], bool], is_open: Callable[[int], bool]) -> tuple[list[Item], list[Item]]:
         """Look once; return new items, and items of the job whose file is another now; ``take`` counts them.
@@ -106,10 +122,11 @@ class Intake:
         ``is_done`` and ``is_open`` (in hand, or waiting) tell how an item stands: a renamed file is no new one.
         """
         try:
+            self._check_there()
             ready = self.arrivals.look()
         except OSError as error:  # a network's file system comes back
             if self._away != str(error):
-                self.tell(f"can't look: {error.strerror or error}; looking again")
+                self.tell(f"can't look: {error.strerror or error} ({error.filename}); looking again and again")
             self._away = str(error)
             return [], []
         self._away = ""

@@ -171,9 +171,16 @@ def test_what_is_not_whole_at_the_end_is_left_and_said(watching) -> None:
 
 def test_it_says_that_it_falls_behind_and_that_it_caught_up(watching, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "LEAST_S", 0.3)
-    for number in range(8):
-        (watching.raw / f"m_{number}.dat").write_text("x")
+
+    def write(raw: Path) -> None:
+        (raw / "backlog.dat").write_text("x")  # what is there at first tells nothing of the rate
+        time.sleep(0.6)
+        for number in range(8):
+            (raw / f"m_{number}.dat").write_text("x")
+
+    writer = watching.writing(write)
     watching.run(seconds=0.3, total_threads=1)
+    writer.join()
     assert watching.heard.said[0].startswith("behind, ")
     assert watching.heard.said[1:] == ["caught up"]
 
@@ -181,7 +188,7 @@ def test_it_says_that_it_falls_behind_and_that_it_caught_up(watching, monkeypatc
 def test_a_tilt_series_is_taken_when_its_movies_are_there(watching) -> None:
     """Before the first mdoc has come, a folder's movies must not be taken for stacks."""
     request = prepare("tomogram", ["raw"], "job", {"pixel_size": 2.0}).request
-    intake = Intake(request, [], WatchOptions(expected=3), watching.heard.note)
+    intake = Intake(watching.job, request, [], WatchOptions(expected=3), watching.heard.note)
     sections = [f"[ZValue = {n}]\nTiltAngle = {3 * n}\nSubFramePath = D:\\t_{n}.tif\n" for n in range(3)]
 
     def look() -> list[str]:
@@ -197,6 +204,32 @@ def test_a_tilt_series_is_taken_when_its_movies_are_there(watching) -> None:
             assert [look(), look()] == [[], []]
             assert intake.arrivals.waiting() == {str(watching.raw / "TS.mdoc"): f"{number + 1} of 3 views"}
     assert [look(), look(), look()] == [[], ["raw/TS.mdoc"], []]
+
+
+def test_products_of_the_job_are_no_arrivals(watching) -> None:
+    (watching.raw / "m.dat").write_text("x")
+    outcome = watching.run(inputs="**/m*", product=10, until_idle=1.0)
+    assert outcome.counts[records.DONE] == 1
+
+
+def test_a_folder_that_goes_away_is_said_and_waited_for(watching) -> None:
+    def move(raw: Path) -> None:
+        time.sleep(0.3)
+        raw.rename(watching.folder / "away")
+        time.sleep(0.5)
+        (watching.folder / "away" / "m.dat").write_text("x")
+        (watching.folder / "away").rename(raw)
+
+    writer = watching.writing(move)
+    outcome = watching.run(until_idle=1.5)
+    writer.join()
+    assert outcome.counts[records.DONE] == 1
+    assert any("can't look: No such file" in note for note in watching.heard.notes)
+
+
+def test_an_end_that_comes_before_anything_is_at_rest_is_refused(watching) -> None:
+    with pytest.raises(UsageError, match="nothing would be taken"):
+        watching.run("tomogram", until_idle=60.0, pixel_size=2.0)
 
 
 def test_nothing_arrives(watching) -> None:
