@@ -136,7 +136,10 @@ def _intermediate_kinds(status: Status) -> dict[str, str]:
 
 
 def _about_intermediates(kinds: dict[str, str]) -> str:
-    return "; ".join(f"{kind}: {why}" for kind, why in kinds.items()) or "none"
+    by_reason: dict[str, list[str]] = {}
+    for kind, why in kinds.items():
+        by_reason.setdefault(why, []).append(kind)
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items()) or "none"
 
 
 def _about_partials(status: Status) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePath
 
 from pypcore.errors import InputError
 from pypcore.formats.mdoc import Mdoc, read_mdoc
@@ -89,20 +90,49 @@ def _find_movies(
     """Note where the movies of an mdoc are; return (height, width) of one of them."""
     shape = None
     missing = 0
+    ambiguous: list[str] = []
     for section in mdoc.sections:
         if section.movie is None:
             continue
         found = find_movie(section.movie, folders_of(path, None))
-        if found is None and (elsewhere := by_name.get(section.movie.name)):
-            found = elsewhere[0]
-            folders.add(found.parent)
+        if found is None:
+            found, twins = _elsewhere(section.movie, by_name.get(section.movie.name, []))
+            if twins:
+                ambiguous.append(section.movie.name)
+            elif found is not None:
+                folders.add(_folder_for(section.movie, found))
         missing += found is None
         if found is not None and shape is None:
             shape = shape_of(found)
+    if ambiguous:
+        series.notes.append(
+            f"{path.name}: {len(ambiguous)} movies have namesakes in other folders, and its paths don't tell which is "
+            f"meant (first: {ambiguous[0]}); give the right folder as frames"
+        )
     if missing:
         series.missing += missing
         series.notes.append(f"{path.name}: {missing} of {len(mdoc.sections)} movies are nowhere below the folder")
     return shape
+
+
+def _elsewhere(recorded: PurePath, namesakes: list[Path]) -> tuple[Path | None, bool]:
+    """Return the movie that was recorded, among files of its name; and whether several fit its path equally well."""
+    if not namesakes:
+        return None, False
+    agreed = [_shared(recorded, one) for one in namesakes]
+    best = [one for one, depth in zip(namesakes, agreed, strict=True) if depth == max(agreed)]
+    return (best[0], False) if len(best) == 1 else (None, True)
+
+
+def _shared(recorded: PurePath, path: Path) -> int:
+    """Count the parts, from the end, that two paths share."""
+    pairs = zip(reversed(recorded.parts), reversed(path.parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _folder_for(recorded: PurePath, found: Path) -> Path:
+    """Return the folder from which the end of the recorded path leads to the movie, as ``find_movie`` looks."""
+    return found.parents[_shared(recorded, found) - 1]
 
 
 def _pixel_size(series: Series, path: Path, facts: TiltSeries, shape: tuple[int, int] | None) -> None:

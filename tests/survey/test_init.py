@@ -169,6 +169,20 @@ def _written(folder: Path, survey: Survey) -> Path:
     return folder / "pypcore.toml"
 
 
+def test_movies_of_one_name_are_told_apart_by_their_paths_or_asked_for(folder: Path) -> None:
+    """warp#143: two grids, the same names."""
+    mdoc(folder / "mdocs/TS_1.mdoc", names="grid_2\\\\t_{n}.tif")
+    for grid in ("grid_1", "grid_2"):
+        for n in range(5):
+            movie(folder / f"raw/{grid}/t_{n}.tif", 4)
+    survey = look_at(folder)
+    assert found(survey)["frames"] == "raw"  # from which grid_2/t_0.tif leads there
+    mdoc(folder / "mdocs/TS_1.mdoc", names="t_{n}.tif")
+    survey = look_at(folder)
+    assert "frames" not in found(survey)
+    assert any("5 movies have namesakes" in note for note in survey.notes)
+
+
 def test_the_axis_of_tomography_5_is_asked_for(folder: Path) -> None:
     mdoc(folder / "TS.mdoc", -176.7, "Position_{n}_Fractions.mrc")
     survey = look_at(folder)
