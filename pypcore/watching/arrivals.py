@@ -64,7 +64,7 @@ class Arrivals:
 
     def look(self) -> list[Ready]:
         """Look once; return what is to be taken now, in the order of the listing. OSError where the folder is away."""
-        now, ready, there = self.clock(), [], set()
+        now, ready, there, changed = self.clock(), [], set(), False
         for path in self.discover():
             file = os.path.abspath(self.root / path)
             if file in self.known or is_partial_name(path.name):
@@ -77,18 +77,19 @@ class Arrivals:
             seen = self._seen.get(file)
             if seen is None or (seen.size, seen.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
                 self._seen[file] = _Seen(stat.st_size, stat.st_mtime_ns, now)
-                self.changed = now
+                changed = True
                 continue
             if one := self._decide(path, file, seen, now):
                 ready.append(one)
         for gone in self._seen.keys() - there:
             del self._seen[gone]
-            self.changed = now
+            changed = True
         for one in ready:
             file = os.path.abspath(self.root / one.path)
             self.known.add(file)
             del self._seen[file]
-            self.changed = now
+        if changed or ready:
+            self.changed = self.clock()  # a look at many files takes a while
         return ready
 
     def _decide(self, path: Path, file: str, seen: _Seen, now: float) -> Ready | None:

@@ -108,6 +108,7 @@ class _Session(WatchListener):
         self.merged_at = self.busy_at = time.monotonic()
         self.told_behind = 0.0
         self.looked_over = threading.Event()
+        self.looking = True  # what is found just now is not in the queue yet
         self.error: Exception | None = None
         linger = [LINGER_S, options.merge_every]
         self.linger = min(linger if options.until_idle is None else [*linger, options.until_idle])
@@ -152,7 +153,8 @@ class _Session(WatchListener):
             return True
         idle = self.options.until_idle
         with self.changed:
-            return idle is not None and self.intake.arrivals.idle() >= idle and not self.queue and not self.in_hand
+            busy = self.looking or self.queue or self.in_hand
+            return idle is not None and not busy and self.intake.arrivals.idle() >= idle
 
     def _bundles(self) -> Iterator[list[Item]]:
         """Yield bundles as items come; end when Merge is due, nothing comes any more, or somebody stops it."""
@@ -195,6 +197,8 @@ class _Session(WatchListener):
                 return
 
     def _look(self) -> None:
+        with self.changed:
+            self.looking = True
         for index, outcome in list(self.stood.items()):
             if outcome == records.FAILED and self.intake.changed(self.intake.items[index]):
                 self.intake.forget(self.intake.items[index].file)
@@ -213,6 +217,7 @@ class _Session(WatchListener):
                 self.job.append_items(made)
             self.queue.extend([*made, *again])
             self.stood |= dict.fromkeys((item.index for item in (*made, *again)), records.WAITING)
+            self.looking = False
             if made or again:
                 self.busy_at = time.monotonic()
                 self.pace.arrived(0 if self.catching_up else len(made) + len(again))

@@ -232,6 +232,18 @@ def test_an_end_that_comes_before_anything_is_at_rest_is_refused(watching) -> No
         watching.run("tomogram", until_idle=60.0, pixel_size=2.0)
 
 
+def test_a_look_that_takes_long_does_not_end_it(watching, monkeypatch: pytest.MonkeyPatch) -> None:
+    (watching.raw / "m.dat").write_text("x")
+    discover = Intake.discover
+
+    def slowly(intake: Intake) -> list[Path]:
+        time.sleep(0.5)
+        return discover(intake)
+
+    monkeypatch.setattr(Intake, "discover", slowly)
+    assert watching.run(until_idle=0.3).counts[records.DONE] == 1
+
+
 def test_nothing_arrives(watching) -> None:
     outcome = watching.run(until_idle=0.3)
     assert (outcome.exit_code, outcome.states) == (0, [])
