@@ -117,3 +117,14 @@ def test_an_import_job_s_star_gives_the_parameters(tmp_path: Path) -> None:
     assert "voltage = 300.0" in text
     assert made.not_mapped == {"rlnMtfFileName": "motioncorr has no use for it"}
     assert "movies.star -o motion" in made.command
+
+
+def test_the_commands_say_what_they_did(tmp_path: Path) -> None:
+    (tmp_path / ".pyp_config.toml").write_text("scope_pixel = 1.1\nslurm_tasks = 2\nctf_max_res = 4\n")
+    told = json.loads(pypcore(tmp_path, "import", ".pyp_config.toml", "--json"))
+    assert (told["schema"], told["written"]) == (1, ["pypcore.toml"])
+    assert told["mapped"] == {"slurm_tasks": "threads = 2", "scope_pixel": "pixel_size = 1.1"}
+    said = pypcore(tmp_path, "import", ".pyp_config.toml", "-o", "other")
+    assert "not mapped  ctf_max_res = 4: CTF estimation is an operation of its own here" in said
+    assert "wrote other/pypcore.toml" in said
+    assert "Then: pypcore run motioncorr" in said
