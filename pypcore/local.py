@@ -99,11 +99,6 @@ def run_here(
     if not consent.ignore_disk:
         check_disk(job, launched.disk)
     job.create()
-    last = job.last_run()
-    if last is not None and last.slurm is not None:
-        from pypcore.slurm.watch import settle_last  # late: only who has such a run needs it
-
-        settle_last(job)
     outcome = Outcome(launched, launched.states)
     with driving(job, request, outcome, argv) as run:
         write_text(job.plan_file, describe_plan(launched.plan, len(split_slots), launched.disk))
@@ -117,6 +112,11 @@ def run_here(
 @contextlib.contextmanager
 def driving(job: Job, request: Request, outcome: Outcome, argv: Sequence[str]) -> Iterator[Run]:
     """Be the job's driver for the body: its request and items are frozen, and how the run ended is written."""
+    last = job.last_run()
+    if last is not None and last.slurm is not None:
+        from pypcore.slurm.watch import settle_last  # late: only who has such a run needs it
+
+        settle_last(job)
     run = job.claim(argv)
     try:
         with relion_job.exit_file(job.folder, lambda: outcome.exit_code):

@@ -33,7 +33,7 @@ def import_files(
 
         return import_pyp_config(first, folder, force=force)
     if suffix == ".cs":
-        from pypcore.exchange.particles import cs_to_star
+        from pypcore.exchange.from_cryosparc import cs_to_star
 
         return cs_to_star(first, list(paths[1:]), folder, root, flip_y=flip_y, force=force)
     from pypcore.exchange.tilts import SUFFIXES, is_tilt_star
@@ -96,7 +96,7 @@ def export(
 
         return star_for_project(star, folder, root, project.absolute(), force=force)
     if to == "cryosparc" and is_star:
-        from pypcore.exchange.particles import star_to_cs
+        from pypcore.exchange.to_cryosparc import star_to_cs
 
         return star_to_cs(star, folder, root, flip_y=flip_y, force=force)
     from pypcore.exchange.tilts import is_tilt_star

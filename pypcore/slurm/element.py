@@ -93,7 +93,7 @@ def do_merge(job: Job, number: int) -> int:
 
 @contextmanager
 def as_part_of(job: Job, number: int) -> Iterator[None]:
-    """Write into the run why Launch could not go on; the run has ended then."""
+    """Write into the run why Launch or Merge could not go on; the run has ended then."""
     try:
         yield
     except PypcoreError as error:

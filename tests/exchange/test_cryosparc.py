@@ -8,7 +8,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pypcore.errors import InputError
-from pypcore.exchange.particles import cs_to_star, star_to_cs
+from pypcore.exchange.from_cryosparc import cs_to_star
+from pypcore.exchange.to_cryosparc import star_to_cs
 from pypcore.formats.cryosparc import angles_of, as_text, poses_of, read_cs, write_cs
 from pypcore.formats.mrc import write_mrc
 from pypcore.formats.particles import read_particles

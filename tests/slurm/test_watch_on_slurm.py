@@ -44,3 +44,16 @@ def test_what_arrives_goes_in_batches_and_is_done_once(job: SlurmJob, monkeypatc
     assert status.run.number >= 2
     assert len((job.folder / "job/rehearsed.txt").read_text().split()) == 12
     assert not (job.folder / "job/watch.pid").exists()
+
+
+def test_a_threshold_on_an_unknown_figure_is_said_by_status(job: SlurmJob) -> None:
+    job.make_items(2)
+    job.submit("--reject=held_mb > 1")
+    status = job.wait_for_end()
+    assert status.counts[records.DONE] == 2
+    assert status.run is not None
+    assert "did you mean 'held_mib'" in status.run.message
+    # With the right name nothing but Merge is left to do.
+    job.resume("--reject=held_mib < 1")
+    status = job.wait_for_end()
+    assert (status.phase, len(status.aside)) == ("done", 2)
