@@ -89,8 +89,13 @@ class Intake:
                 found |= dict.fromkeys(self._of(given))
             except UsageError:
                 continue  # there is nothing of it yet
-        # A pattern may go into the job's own folder, and its products are no arrivals.
-        return [path for path in found if not (self.root / path).is_relative_to(self.job.folder)]
+        # A pattern may go into the job's own folder, and a gain reference lie among the movies: these are no arrivals.
+        own = {os.path.abspath(file) for file in self.operation.auxiliary(self.params)}
+        return [
+            path
+            for path in found
+            if not (self.root / path).is_relative_to(self.job.folder) and os.path.abspath(self.root / path) not in own
+        ]
 
     def _of(self, given: str) -> list[Path]:
         return [one for one in self.operation.discover(self.params, [given], self.root) if isinstance(one, Path)]
