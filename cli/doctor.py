@@ -3,13 +3,14 @@
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.markup import escape
 
+from pypcore.checkup import AMBER, GREEN, RED, Finding, look_here
 from pypcore.cli.common import JsonOption, console, duration, print_json
 from pypcore.errors import SetupError, UsageError
 from pypcore.machine import this_machine
@@ -21,21 +22,10 @@ from pypcore.slurm.cluster import Cluster, Node, Partition, read_cluster
 from pypcore.slurm.preflight import largest_elements
 from pypcore.slurm.template import IN_PROJECT, OF_USER, find_site, read_template
 
-GREEN, AMBER, RED = "green", "amber", "red"
 COLOUR = {GREEN: "green", AMBER: "yellow", RED: "red"}
 RELION = "relion_run_motioncorr"
 
 app = typer.Typer(add_completion=False)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: how it stands with something, and what to do about it where there is something to do."""
-
-    level: str
-    what: str
-    found: str
-    do: str = ""
 
 
 @app.command()
@@ -52,8 +42,19 @@ def doctor(json: JsonOption = False) -> None:
         for one in findings:
             todo = f" [bold]->[/bold] {escape(one.do)}" if one.do else ""
             out.print(f"[{COLOUR[one.level]}]{one.level:5}[/]  {one.what}: {escape(one.found)}{todo}")
+        out.print(_verdict(findings, cluster is not None))
     if any(one.level == RED for one in findings):
         raise typer.Exit(SetupError.exit_code)
+
+
+def _verdict(findings: list[Finding], cluster: bool) -> str:
+    """Say in a line what can be done here now."""
+    red = [one.what for one in findings if one.level == RED]
+    if red:
+        return f"[red]To mend first: {escape(', '.join(red))}[/red]"
+    todo = sum(bool(one.do) for one in findings)
+    more = f"; {todo} lines say what would be better" if todo else ""
+    return f"Ready for run{', submit' if cluster else ''} and watch{more}"
 
 
 def look(client: Client) -> tuple[list[Finding], Cluster | None]:
@@ -79,6 +80,7 @@ def _this_machine() -> Iterator[Finding]:
     models = [gpu.model for gpu in machine.gpus]
     gpus = ", ".join(f"{models.count(model)} x {model}" for model in dict.fromkeys(models)) or "no GPU"
     yield Finding(GREEN, "this machine", f"{len(machine.cores)} threads, {format_memory(machine.memory)}, {gpus}")
+    yield from look_here(Path.cwd(), len(machine.gpus))
     relion = shutil.which(RELION)
     yield Finding(GREEN, "RELION", f"{relion or 'not on PATH'}{'' if relion else '; no job needs it'}")
     yield _programs(Path.cwd())

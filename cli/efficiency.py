@@ -6,6 +6,7 @@ from rich.table import Table
 
 from pypcore.cli.common import JobArgument, JsonOption, console, open_job, print_json
 from pypcore.efficiency import Efficiency, PhaseUse, efficiency, last_launch
+from pypcore.efficiency_advice import advise
 from pypcore.resources import MIB_PER_GB, format_walltime
 from pypcore.status import read_status
 
@@ -22,7 +23,7 @@ def show_efficiency(job: JobArgument, json: JsonOption = False) -> None:
     opened = open_job(job)
     found = efficiency(read_status(opened), last_launch(opened))
     if json:
-        print_json(found.to_dict())
+        print_json(found.to_dict() | {"advice": advise(found)})
     else:
         _print(found)
 
@@ -38,9 +39,6 @@ def _print(found: Efficiency) -> None:
         for row in _rows(phase):
             table.add_row(*row)
     out.print(table)
-    for phase in found.phases:
-        if phase.broken:
-            out.print(f"[red]{phase.phase}: ended for going over memory or walltime: {phase.broken}[/red]")
     out.print(
         f"An item takes {_seconds(found.seconds_per_item)}: bundles of {found.bundle_size} (asked: "
         f"{found.bundle_size_asked}) are as near to ten minutes as items and totals allow"
@@ -48,7 +46,10 @@ def _print(found: Efficiency) -> None:
     missing = [name for name in ("Launch", "Merge") if name not in {phase.phase for phase in found.phases}]
     if missing:
         out.print(f"{' and '.join(missing)}: not measured")
-    out.print(f"Enough: {found.flags}")
+    out.print("What to do:")
+    for text in advise(found):
+        out.print(f"  {escape(text)}")
+    out.print(f"Enough for the next job: {found.flags}")
 
 
 def _rows(phase: PhaseUse) -> list[tuple[str, ...]]:

@@ -15,16 +15,21 @@ from pypcore.spelling import did_you_mean
 
 # A verb's module is imported when the verb is used: ``pypcore --help`` must answer at once, on a login node too.
 VERBS = {
+    "init": "Look at a folder, and write a pypcore.toml for its data.",
     "run": "Run a job on this machine: pypcore run OPERATION INPUT… -o JOB.",
     "submit": "Submit the same job to a SLURM cluster.",
+    "watch": "Keep up with a microscope: do what arrives in a folder.",
     "resume": "Do what is missing of a job.",
     "status": "Show where a job is, and what went wrong.",
     "why": "Say why a job waits or failed, and what to do.",
     "show": "Show everything about one item.",
     "logs": "Show what was said while an item was done.",
     "cancel": "Stop a job; what is done is kept.",
+    "import": "Take over what other programs wrote: nextPYP, RELION, cryoSPARC, AreTomo, Warp.",
+    "export": "Hand a job's results to RELION, cryoSPARC, IMOD or AreTomo.",
     "efficiency": "Compare what was asked for with what was used.",
     "report": "Write one HTML file that tells a job, to send or to keep.",
+    "clean": "Show what a job folder costs on the disk; remove what is asked for.",
     "postprocess": "Measure the resolution of two half maps, and sharpen their map.",
     "doctor": "Say what jobs can use here: this machine, and the SLURM cluster.",
     "programs": "Say which of other people's programs are here, and what is wanting.",

@@ -60,6 +60,7 @@ def _callback(operation: Operation, do: Do, more: list[inspect.Parameter]) -> Ca
     """Return a function whose signature is the command's: inputs, job, parameters, resources."""
 
     def call(inputs: list[str], output: Path, **options: Any) -> None:
+        options["reject"] = options["reject"] or None  # an empty list is what Typer gives for none
         do(operation.name, inputs, output, options)
 
     parameters = [
@@ -189,6 +190,17 @@ def _job_options() -> list[inspect.Parameter]:
             bool | None,
             option("--allow-missing/--refuse-missing", help="Merge even when items are missing. Default: no."),
             None,
+        ),
+        parameter(
+            "reject",
+            list[str],
+            option(
+                "--reject",
+                metavar="RULE",
+                help="Leave finished items out of Merge by a figure of theirs: 'motion_total > 50' (its own unit); "
+                "several may be given. They stay, and aside.jsonl lists them.",
+            ),
+            [],
         ),
         parameter("on_done", str | None, option("--on-done", help="Shell command to run when all went well."), None),
         parameter("on_fail", str | None, option("--on-fail", help="Shell command to run otherwise."), None),

@@ -35,6 +35,10 @@ def resume(
         bool | None,
         typer.Option("--allow-missing/--refuse-missing", help="Merge even when items are missing.", show_default=False),
     ] = None,
+    reject: Annotated[
+        list[str] | None,
+        typer.Option("--reject", metavar="RULE", help="Other thresholds than before, such as 'motion_total > 50'."),
+    ] = None,
     on: Annotated[
         str | None, typer.Option(metavar="here|slurm", help="Where to go on; else where the last run was.")
     ] = None,
@@ -59,6 +63,7 @@ def resume(
         "merge_memory": merge_memory,
         "merge_walltime": merge_walltime,
         "allow_missing": allow_missing,
+        "reject": reject or None,
     }
     request = refresh(opened.request(), options)
     consent = Consent(retry_failed, redo, ignore_disk)

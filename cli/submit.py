@@ -84,7 +84,9 @@ def print_dry_submission(job: Job, dry: Any, origins: dict[str, str], *, as_json
         out.print(f"[red]would be refused[/red]: {escape(problem)}")
 
 
-def _options() -> list[inspect.Parameter]:
+def slurm_options() -> list[inspect.Parameter]:
+    """Return the options of whatever submits to SLURM."""
+
     def option(*flags: str, **more: Any) -> Any:
         return typer.Option(*flags, rich_help_panel="SLURM", show_default=False, **more)
 
@@ -107,7 +109,7 @@ def _options() -> list[inspect.Parameter]:
 
 
 app = typer.Typer(
-    cls=operation_group(_submit, _options),
+    cls=operation_group(_submit, slurm_options),
     no_args_is_help=True,
     help="Submit a job to SLURM: pypcore submit OPERATION INPUT… -o JOB.",
     epilog="Example: pypcore submit motioncorr 'movies/*.tif' -o motion --pixel-size 1.06 --dose 1.25 --voltage 300 "

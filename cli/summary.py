@@ -112,6 +112,8 @@ def print_outcome(job: Job, outcome: Outcome, *, as_json: bool) -> None:
         out.print(f"Split: {', '.join(parts)}; {outcome.done_now} done now, {duration(seconds)} of task time")
     if outcome.merge and outcome.merge["outcome"] != records.DONE:
         out.print(f"[red]Merge {outcome.merge['outcome']}[/red]: {escape(outcome.merge['message'])}")
+    if status.aside:
+        out.print(f"{len(status.aside)} put aside by --reject, out of Merge: {folder}/aside.jsonl says which and why")
     for kind, path in status.products().items():
         out.print(f"  {kind}: {escape(str(path))}")
     _print_next(outcome, folder, counts)

@@ -28,7 +28,9 @@ def worker(
         with element.as_part_of(Job(job.absolute()), run):
             launch_as_job(Job(job.absolute()), run, Client())
     elif merge:
-        raise typer.Exit(element.do_merge(open_job(job), run))
+        with element.as_part_of(Job(job.absolute()), run):
+            code = element.do_merge(open_job(job), run)
+        raise typer.Exit(code)
     elif first is not None:
         element.do_element(open_job(job), run, first)
     else:

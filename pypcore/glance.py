@@ -14,6 +14,7 @@ from pypcore import records
 from pypcore.items import Item
 from pypcore.job import Job, Run, item_of
 from pypcore.merge import GAPS
+from pypcore.quality import without_aside
 from pypcore.record_index import OUTCOMES, RecordIndex, Standing, mask
 from pypcore.records import State
 from pypcore.status import Status
@@ -45,7 +46,8 @@ class Glance(Status):
         """``waiting``, ``done``, ``out of date``, or how Merge failed."""
         if self.merge is None or self.merge["outcome"] != records.DONE:
             return records.WAITING if self.merge is None else str(self.merge["outcome"])
-        return "done" if self.merge["of"] == self.index.name_what_is_done(self.job) else "out of date"
+        now = without_aside(self.index.name_what_is_done(self.job), self.aside)
+        return "done" if self.merge["of"] == now else "out of date"
 
     def outcomes(self) -> Iterator[str]:
         """Yield each item's outcome."""

@@ -9,6 +9,7 @@
         partials/NNNNNN.partial   what a bundle adds up to, where the operation accumulates
         logs/ATTEMPT.log      what each worker said
         runs/NNNN.json        each run: who drives it, where, how it ended; NNNN-*.id: what it has on SLURM
+        aside.jsonl           what thresholds leave out of Merge, with the reason; by-hand.txt: the user's own word
         cancel                exists while somebody wants the job to stop
         everything else       products
 
@@ -81,6 +82,32 @@ class Job:
         return self.folder / "runs"
 
     @property
+    def aside_file(self) -> Path:
+        """What quality thresholds put aside, a line an item."""
+        return self.folder / "aside.jsonl"
+
+    @property
+    def by_hand_file(self) -> Path:
+        """What the user keeps or puts aside, whatever the thresholds say."""
+        return self.folder / "by-hand.txt"
+
+    @property
+    def cleaned_file(self) -> Path:
+        """Products that were removed on purpose, a path a line."""
+        return self.folder / "cleaned.txt"
+
+    def read_cleaned(self) -> set[str]:
+        """Return the products that were removed on purpose, relative to the job folder."""
+        if not self.cleaned_file.is_file():
+            return set()
+        return set(self.cleaned_file.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+
+    @property
+    def watch_file(self) -> Path:
+        """How a watch of the job stands; for showing only."""
+        return self.folder / "watch.json"
+
+    @property
     def cancel_file(self) -> Path:
         """Exists while somebody wants the job to stop; its text is ``finish`` or ``now``."""
         return self.folder / "cancel"
@@ -137,11 +164,14 @@ class Job:
             whole(self.items_file) as temporary,
             temporary.open("w", encoding="ascii") as out,
         ):
-            for item in items:
-                row: dict[str, str | int] = {"name": item.name, "given": item.given, "path": item.file}
-                row |= {"size": item.size, "mtime_ns": item.mtime_ns}
-                row |= {"part": item.part} if item.part else {}
-                out.write(json.dumps(row) + "\n")
+            out.writelines(map(_line_of, items))
+
+    def append_items(self, items: Sequence[Item]) -> None:
+        """Append to the manifest, durably; its driver alone may, and has written it whole when it began."""
+        with self.items_file.open("a", encoding="ascii") as out:
+            out.writelines(map(_line_of, items))
+            out.flush()
+            os.fsync(out.fileno())
 
     def items(self) -> Iterator[Item]:
         """Read the manifest line by line."""
@@ -244,6 +274,13 @@ class Job:
         """Read the plan as plain values."""
         plan: dict[str, Any] = json.loads(self.plan_file.read_text())
         return plan
+
+
+def _line_of(item: Item) -> str:
+    row: dict[str, str | int] = {"name": item.name, "given": item.given, "path": item.file}
+    row |= {"size": item.size, "mtime_ns": item.mtime_ns}
+    row |= {"part": item.part} if item.part else {}
+    return json.dumps(row) + "\n"
 
 
 def item_of(index: int, row: dict[str, Any]) -> Item:

@@ -72,8 +72,9 @@ def launch(job: Job, request: Request, *, retry_failed: bool = False, discover: 
         if launched.because:
             then = Sums(job, earlier, items) if sums else None
             before = fold_job(known, items, earlier.digest(), then)
+    cleaned = job.read_cleaned()
     for item, state in zip(items, states, strict=True):
-        needed, reason = _decide(job, item, state, old, retry_failed)
+        needed, reason = _decide(job, item, state, old, retry_failed, cleaned)
         if before and before[item.index].outcome == records.DONE and state.outcome != records.DONE:
             launched.overwritten += 1
             reason = f"done before, with {', '.join(launched.because)}"
@@ -145,12 +146,14 @@ def _look_again(item: Item, found: Path | Found | None) -> Item:
     return replace(item, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
 
 
-def _decide(job: Job, item: Item, state: State, old: dict[Key, Item], retry_failed: bool) -> tuple[bool, str]:
+def _decide(
+    job: Job, item: Item, state: State, old: dict[Key, Item], retry_failed: bool, cleaned: set[str]
+) -> tuple[bool, str]:
     """Say whether an item is to be done, and why."""
     before = old.get((item.file, item.part))
     match state.outcome:
         case records.DONE:
-            missing = _missing_product(job, state)
+            missing = _missing_product(job, state, cleaned)
             return (True, f"{missing} is missing") if missing else (False, "done")
         case records.FAILED:
             said = state.record["message"] if state.record else ""
@@ -168,14 +171,15 @@ def _decide(job: Job, item: Item, state: State, old: dict[Key, Item], retry_fail
     return True, "new" if before is None else "not begun yet"
 
 
-def _missing_product(job: Job, state: State) -> str:
+def _missing_product(job: Job, state: State, cleaned: set[str]) -> str:
     assert state.record is not None
     for relative, size in state.record["products"].values():
         try:
             if os.stat(job.folder / relative).st_size == size:
                 continue
         except OSError:
-            pass
+            if relative in cleaned:
+                continue
         return str(relative)
     return ""
 

@@ -16,7 +16,8 @@ from pypcore.items import Item
 from pypcore.job import Job, Run
 from pypcore.launch import Launched, check_disk, launch
 from pypcore.machine import Slot, slots, this_machine
-from pypcore.merge import gaps, merge_is_current, what_is_done
+from pypcore.merge import gaps, merge_is_current, what_to_merge
+from pypcore.plan import Plan
 from pypcore.pool import Limits, Listener, Pool
 from pypcore.products import remove_parts, write_text
 from pypcore.records import Record, State, count, read_records
@@ -98,23 +99,31 @@ def run_here(
     if not consent.ignore_disk:
         check_disk(job, launched.disk)
     job.create()
+    outcome = Outcome(launched, launched.states)
+    with driving(job, request, outcome, argv) as run:
+        write_text(job.plan_file, describe_plan(launched.plan, len(split_slots), launched.disk))
+        if launched.sums:
+            launched.sums.discard()
+        listener.planned(launched, len(split_slots))
+        _split_and_merge(job, run, outcome, split_slots, merge_slots, listener)
+    return outcome
+
+
+@contextlib.contextmanager
+def driving(job: Job, request: Request, outcome: Outcome, argv: Sequence[str]) -> Iterator[Run]:
+    """Be the job's driver for the body: its request and items are frozen, and how the run ended is written."""
     last = job.last_run()
     if last is not None and last.slurm is not None:
         from pypcore.slurm.watch import settle_last  # late: only who has such a run needs it
 
         settle_last(job)
     run = job.claim(argv)
-    outcome = Outcome(launched, launched.states)
     try:
         with relion_job.exit_file(job.folder, lambda: outcome.exit_code):
             remove_parts(job.folder)
-            job.write_items(launched.items)
+            job.write_items(outcome.launched.items)
             job.freeze(request)
-            write_text(job.plan_file, describe_plan(launched, len(split_slots)))
-            if launched.sums:
-                launched.sums.discard()
-            listener.planned(launched, len(split_slots))
-            _split_and_merge(job, run, outcome, split_slots, merge_slots, listener)
+            yield run
     except BaseException as error:
         run.outcome, run.message = "cancelled" if isinstance(error, Cancelled) else "error", str(error)
         raise
@@ -126,7 +135,6 @@ def run_here(
         with contextlib.suppress(OSError):  # the disk is full: the process being gone says as much
             job.write_run(run)
         tell(request, job, outcome.exit_code, outcome.counts)
-    return outcome
 
 
 def redo_refused(job: Job, launched: Launched) -> UsageError:
@@ -155,7 +163,7 @@ def _split_and_merge(
     digest = request.digest()
     limits = Limits(request.resources.split.walltime, request.policy.item_timeout)
     pool = Pool(job, run, digest, split_slots, limits, listener, summing=launched.sums is not None)
-    with _signals(pool, listener):
+    with signals(pool, listener):
         try:
             if launched.todo:
                 pool.do(bundles_to_do(launched))
@@ -168,19 +176,20 @@ def _split_and_merge(
                 return
             if outcome.missing and not request.policy.allow_missing:
                 return
-            if merge_is_current(job, outcome.states, known):
+            of = what_to_merge(job, request, launched.items, outcome.states)
+            if merge_is_current(job, of, known):
                 outcome.merged_before = True
                 return
             listener.merging()
             pool.slots, pool.limits = merge_slots, Limits(request.resources.merge.walltime)
-            outcome.merge = pool.merge(what_is_done(outcome.states))
+            outcome.merge = pool.merge(of)
             outcome.cancelled = pool.now.is_set()
         finally:
             pool.close()
 
 
 @contextlib.contextmanager
-def _signals(pool: Pool, listener: Silent) -> Iterator[None]:
+def signals(pool: Pool, listener: Silent) -> Iterator[None]:
     """Ctrl-C once: finish the items in hand; twice, SIGTERM or a closed terminal: stop now."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may; a notebook's cell or a caller's thread uses the cancel file
@@ -200,15 +209,14 @@ def _signals(pool: Pool, listener: Silent) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def describe_plan(launched: Launched, at_once: int) -> str:
-    """Return the text of ``plan.json``; ``at_once`` tasks run at the same time where the job was begun."""
-    plan = launched.plan
+def describe_plan(plan: Plan, at_once: int, disk: int) -> str:
+    """Return the text of ``plan.json``; ``at_once`` tasks run at a time where it was begun, ``disk`` is in bytes."""
     described = {
         "items": plan.items,
         "bundle_size": plan.bundle_size,
         "bundles": plan.bundles,
         "concurrency": plan.concurrency,
         "at_once_here": at_once,
-        "disk_bytes": launched.disk,
+        "disk_bytes": disk,
     }
     return json.dumps(described, indent=1) + "\n"

@@ -91,7 +91,11 @@ class Done:
 
 
 class Operation(Protocol):
-    """One kind of job. ``version`` is raised when the same request would give other numbers."""
+    """One kind of job. ``version`` is raised when the same request would give other numbers.
+
+    An operation may say ``intermediates``: kinds of product that only served to make others, and why; ``clean`` offers
+    to remove these.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]

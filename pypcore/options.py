@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from pypcore.errors import UsageError
 from pypcore.job import Job
-from pypcore.operation import Operation, get_operation
-from pypcore.request import Policy, Request, read_config
+from pypcore.operation import Operation, accumulates, get_operation
+from pypcore.quality import Rule
+from pypcore.request import Policy, Request, read_config, read_policy
 from pypcore.resources import Resources, count_gpus, parse_walltime
 from pypcore.spelling import refuse_unknown
 
@@ -70,6 +71,7 @@ def prepare(
         **{k: given[k] for k in given if k in operation.Parameters.model_fields},
     }
     params = _validate(operation, parameters, root)
+    policy = _policy(operation, file.get("policy", {}), given)
     resources = _resources(file.get("resources", {}), given)
     resources = _with_gpus(operation, params, resources, origins)
     request = Request(
@@ -81,7 +83,7 @@ def prepare(
         parameters=params.model_dump(mode="json"),
         auxiliary=_stat(operation.auxiliary(params)),
         resources=resources,
-        policy=_policy(file.get("policy", {}), given),
+        policy=policy,
         pypcore=version("pypcore"),
     )
     return Prepared(request, origins)
@@ -127,7 +129,9 @@ def refresh(request: Request, options: Mapping[str, Any]) -> Request:
         operation_version=operation.version,
         auxiliary=_stat(operation.auxiliary(params)),
         resources=change_resources(request.resources, options),
-        policy=_policy(vars(request.policy), {key: value for key, value in options.items() if value is not None}),
+        policy=_policy(
+            operation, vars(request.policy), {key: value for key, value in options.items() if value is not None}
+        ),
     )
 
 
@@ -144,12 +148,17 @@ def _resources(tables: Mapping[str, Any], given: Mapping[str, Any]) -> Resources
     return Resources.from_dict(merged)
 
 
-def _policy(table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
+def _policy(operation: Operation, table: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
     values = {**table, **{key: given[key] for key in POLICY_OPTIONS if key in given}}
     for key in ("item_timeout", "checkpoint"):
         if isinstance(values.get(key), str):
             values[key] = 0 if values[key].strip() == "0" else parse_walltime(values[key])
-    return Policy(**values)
+    policy = read_policy(values)
+    for rule in policy.reject:
+        Rule.parse(rule)
+    if policy.reject and accumulates(operation):
+        raise UsageError(f"{operation.name} adds its items up: none can be left out afterwards; leave out --reject")
+    return policy
 
 
 def _config(path: Path, operation: Operation) -> dict[str, Any]:

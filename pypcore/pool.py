@@ -89,10 +89,10 @@ class Pool:
 
     def do(self, bundles: Iterable[list[Item]]) -> None:
         """Do all bundles, or what is begun before ``stop``; raise the error that stopped it, if one did."""
-        source = iter(bundles)
+        source, one_at_a_time = iter(bundles), threading.Lock()  # a source may wait, and ``fail`` must not
 
         def next_bundle() -> list[Item] | None:
-            with self._lock:
+            with one_at_a_time:
                 return None if self.finish.is_set() else next(source, None)
 
         kind = SummingSeat if self.summing else Seat
@@ -119,7 +119,7 @@ class Pool:
         while any(thread.is_alive() for thread in threads):
             for thread in threads:
                 thread.join(timeout=HEED_S)
-            self._heed_files()
+            self.heed_files()
             if time.monotonic() - said > SIGN_OF_LIFE_S:
                 self.job.sign_of_life(self.run)
                 said = time.monotonic()
@@ -137,7 +137,8 @@ class Pool:
             self.stop(now=True)
             raise
 
-    def _heed_files(self) -> None:
+    def heed_files(self) -> None:
+        """Stop where a file of the job's, or RELION's, says that somebody wants that."""
         if relion_job.abort_asked(self.job.folder):
             self.stop(now=False)
         try:

@@ -20,11 +20,13 @@ class Policy:
     """How a job treats its items. ``item_timeout`` in seconds, 0 for none; the commands go to the user's shell.
 
     ``checkpoint``: an operation that accumulates saves a bundle's sum each so many seconds, 0 for only at its end.
+    ``reject``: thresholds on figures (``quality.Rule``); what breaks one is left out of Merge.
     """
 
     item_timeout: int = 0
     checkpoint: int = 600
     allow_missing: bool = False
+    reject: tuple[str, ...] = ()
     on_done: str = ""
     on_fail: str = ""
 
@@ -89,7 +91,7 @@ class Request:
                 "parameters": {key: value for key, value in self.parameters.items() if value is not None},
                 "auxiliary": dict(self.auxiliary),
                 "resources": self.resources.to_dict(),
-                "policy": dict(vars(self.policy)),
+                "policy": vars(self.policy) | {"reject": list(self.policy.reject)},
             }
         )
 
@@ -104,11 +106,16 @@ class Request:
                 inputs=tuple(table.pop("inputs")),
                 root=Path(table.pop("root")),
                 resources=Resources.from_dict(table.pop("resources")),
-                policy=Policy(**table.pop("policy")),
+                policy=read_policy(table.pop("policy")),
                 **table,
             )
         except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
             raise UsageError(f"{source}: not a job's request ({error!r}); was it edited by hand?") from error
+
+
+def read_policy(table: Mapping[str, Any]) -> Policy:
+    """Return the policy that a table holds."""
+    return Policy(**{**table, "reject": tuple(table.get("reject", ()))})
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pypcore.inside import inside
 from pypcore.items import Item
 from pypcore.job import Job, Run
 from pypcore.merge import gaps, last_merge, what_is_done
+from pypcore.quality import read_aside, without_aside
 from pypcore.records import Record, State, count, read_record_file, read_records
 from pypcore.request import Request
 from pypcore.spelling import did_you_mean
@@ -70,7 +71,12 @@ class Status:
             return records.WAITING
         if self.merge["outcome"] != records.DONE:
             return str(self.merge["outcome"])
-        return "done" if self.merge["of"] == what_is_done(self.states) else "out of date"
+        return "done" if self.merge["of"] == without_aside(what_is_done(self.states), self.aside) else "out of date"
+
+    @cached_property
+    def aside(self) -> dict[int, str]:
+        """Items that quality thresholds leave out of Merge, and why."""
+        return read_aside(self.job)
 
     def bad(self) -> Iterator[tuple[Item, State]]:
         """Yield the items that went wrong."""
@@ -91,6 +97,7 @@ class Status:
             row |= {"message": record.get("message", ""), "attempts": state.attempts}
             row |= {key: record.get(key) for key in ("wall_s", "cpu_s", "peak_mib", "threads")}
             row |= record.get("figures", {})
+            row |= {"aside": self.aside[item.index]} if item.index in self.aside else {}
             row["products"] = {kind: str(path) for kind, path in _products(self.job, state.record).items()}
             rows.append(row)
         return rows
@@ -117,6 +124,7 @@ class Status:
             "state": self.phase,
             "items": len(self.items),
             "counts": self.counts,
+            "aside": len(self.aside),
             "merge": {
                 "state": self.merge_state,
                 "message": (self.merge or {}).get("message", ""),

@@ -71,7 +71,7 @@ def read_aln(path: Path) -> Aln:
             rows.append(row)
     try:
         width, height, views = (int(word) for word in header["RawSize"][0])
-        dark = {int(words[1]): float(words[-1]) for words in header.get("DarkFrame", [])}
+        dark = _dark(header.get("DarkFrame", []))
         patches = int(header.get("NumPatches", [["0"]])[0][0])
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: no '# RawSize = width height views' as AreTomo writes it; is it an .aln?") from error
@@ -93,23 +93,37 @@ def read_aln(path: Path) -> Aln:
     )
 
 
+def _dark(lines: list[list[str]]) -> dict[int, float]:
+    """Return the tilts of dark frames by number: the second, or the first where some versions write 0 for all."""
+    column = 1 if len({words[1] for words in lines}) == len(lines) else 0
+    return {int(words[column]): float(words[-1]) for words in lines}
+
+
 def sections_from_zero(aln: Aln, angles: Array) -> NDArray[np.intp]:
     """Return the section of each row, from 0, in a stack with these ``angles`` (degrees, by section).
 
-    Versions count from 0 or from 1: what fits the angles up to one offset for all, the smaller one, is what was meant.
+    Versions count from 0 or from 1, all views or only those that are not dark: what fits the angles up to one offset
+    for all, the smaller one, is what was meant.
     """
-    fits: dict[int, tuple[float, float]] = {}
-    for base in (0, 1):
-        sections = aln.sections - base
-        if sections.min() >= 0 and sections.max() < len(angles):
-            differences = aln.tilts - angles[sections]
-            fits[base] = (round(float(np.ptp(differences)), 1), abs(float(np.median(differences))))
-    if not fits or min(fits.values())[0] > _LOOSE:
+    every = np.arange(len(angles))
+    dark = {int(np.abs(angles - tilt).argmin()) for tilt in aln.dark.values()}
+    kept = np.array([view for view in every if view not in dark], np.intp)
+    fits: list[tuple[float, float, int]] = []
+    ways: list[NDArray[np.intp]] = []
+    for views in (every, kept) if dark else (every,):
+        for base in (0, 1):
+            sections = aln.sections - base
+            if sections.min() >= 0 and sections.max() < len(views):
+                differences = aln.tilts - angles[views[sections]]
+                spread = round(float(np.ptp(differences)), 1)
+                fits.append((spread, round(abs(float(np.median(differences))), 3), len(ways)))
+                ways.append(views[sections])
+    if not fits or min(fits)[0] > _LOOSE:
         raise InputError(
             f"alignment of sections {aln.sections.min()} to {aln.sections.max()}: they and their tilts don't fit the "
             f"{len(angles)} views of the series; is the .aln of another series?"
         )
-    return aln.sections - min(fits, key=lambda base: fits[base])
+    return ways[min(fits)[2]]
 
 
 def write_aln(path: Path, aln: Aln) -> None:

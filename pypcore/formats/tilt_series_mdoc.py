@@ -25,7 +25,7 @@ def series_of_movies(path: Path, *, frames: Path | None, skip_missing: bool, dup
             f"{path}: no SubFramePath in any section, so it names no movies; "
             "give the stack that it describes instead (its mdoc is read beside it)"
         )
-    folders = [frames] if frames else [path.parent / folder for folder in _USUAL_FOLDERS]
+    folders = folders_of(path, frames)
     facts = describe(mdoc, sections)
     views, missing = [], []
     for section, view in zip(sections, facts.views, strict=True):
@@ -129,6 +129,11 @@ def _prior_doses(
         sum(dose or 0.0 for dose, other in zip(each, ranks, strict=True) if (other or 0) < (rank or 0))
         for rank in ranks
     ]
+
+
+def folders_of(path: Path, frames: Path | None) -> list[Path]:
+    """Return where the movies of an mdoc are looked for: in ``frames``, else beside it and in the usual folders."""
+    return [frames] if frames else [path.parent / folder for folder in _USUAL_FOLDERS]
 
 
 def find_movie(recorded: PurePath, folders: Sequence[Path]) -> Path | None:

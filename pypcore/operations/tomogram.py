@@ -35,6 +35,9 @@ class Tomogram:
     )
 
     Parameters: ClassVar[type[operation.Parameters]] = TomogramParameters
+    intermediates: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("tilts", "tilts_even", "tilts_odd"), "corrected tilts, which the tomograms are made of; RELION reads them too"
+    )
 
     def needs_gpu(self, params: TomogramParameters) -> bool:
         """Say that it runs on the CPU."""

@@ -21,7 +21,7 @@ from pypcore.devices import visible_gpus
 from pypcore.errors import PypcoreError, SetupError
 from pypcore.items import Item
 from pypcore.job import Job
-from pypcore.merge import gaps, read_done, what_is_done
+from pypcore.merge import gaps, read_done, what_to_merge
 from pypcore.operation import accumulates
 from pypcore.records import count, end_record, read_record_file, read_records
 from pypcore.resources import PhaseResources, SplitResources, describe_walltime
@@ -76,7 +76,8 @@ def do_merge(job: Job, number: int) -> int:
     missing, done = gaps(items, states), count(states)[records.DONE]
     record = None
     if done and (request.policy.allow_missing or not missing):
-        record = worker.do_merge(read_done(job), what_is_done(states))
+        of = what_to_merge(job, request, items, states)
+        record = worker.do_merge(read_done(job), of)
     merged = record is not None and record["outcome"] == records.DONE
     run.outcome = "done" if merged and done == len(items) else "failed"
     if missing and not merged:
@@ -92,7 +93,7 @@ def do_merge(job: Job, number: int) -> int:
 
 @contextmanager
 def as_part_of(job: Job, number: int) -> Iterator[None]:
-    """Write into the run why Launch could not go on; the run has ended then."""
+    """Write into the run why Launch or Merge could not go on; the run has ended then."""
     try:
         yield
     except PypcoreError as error:

@@ -16,7 +16,7 @@ from pypcore.errors import UsageError
 from pypcore.job import Job, Run
 from pypcore.launch import Launched, check_disk, launch
 from pypcore.local import Consent, describe_plan, redo_refused
-from pypcore.merge import merge_is_current
+from pypcore.merge import merge_is_current, what_to_merge
 from pypcore.plan import array_spec, make_plan
 from pypcore.products import remove_parts, write_text
 from pypcore.records import Recorder, read_records
@@ -105,12 +105,13 @@ def plan_and_submit(job: Job, run: Run, request: Request, launched: Launched, cl
     remove_parts(job.folder)
     job.write_items(launched.items)
     job.freeze(request)
-    write_text(job.plan_file, describe_plan(launched, launched.plan.concurrency))
+    write_text(job.plan_file, describe_plan(launched.plan, launched.plan.concurrency, launched.disk))
     if launched.sums:
         launched.sums.discard()
     if launched.advice:
         print(f"note: {launched.advice}", file=sys.stderr)
-    if not groups and merge_is_current(job, launched.states, read_records(job.records)):
+    of = what_to_merge(job, request, launched.items, launched.states)
+    if not groups and merge_is_current(job, of, read_records(job.records)):
         run.outcome, run.message, run.ended = "done", "nothing to do", run.started
         job.write_run(run)
         return

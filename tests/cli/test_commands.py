@@ -5,9 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
+
+from pypcore.cli.main import VERBS
 
 Pypcore = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -145,3 +149,10 @@ def test_every_verb_has_help_with_units(pypcore: Pypcore) -> None:
     assert "GB" in pypcore("run", "rehearse", "--help").stdout
     for verb in ("run", "resume", "status", "show", "logs", "cancel", "demo", "version"):
         assert pypcore(verb, "--help").returncode == 0
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_of_every_verb_has_its_help(verb: str) -> None:
+    command = typer.main.get_command(import_module(f"pypcore.cli.{verb}").app)
+    assert command.help
+    assert [option.name for option in command.params if not getattr(option, "help", "")] == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from pypcore import checkup, cuda
 from pypcore.cli.doctor import app
 
 TEXTS = Path(__file__).parents[1] / "slurm_pure/texts"
@@ -138,3 +139,38 @@ def test_it_speaks_json(alone: Path) -> None:
 def test_relion_is_found(alone: Path) -> None:
     play(alone, "relion_run_motioncorr", "exit 0")
     assert os.fspath(alone / "bin/relion_run_motioncorr") in line(doctor(), "RELION")
+
+
+def test_what_jobs_need_of_the_machine_has_a_line_each(alone: Path) -> None:
+    done = doctor()
+    assert "GB free in" in line(done, "disk")
+    assert line(done, "open files").startswith("green")
+    assert line(done, "compiled kernels").startswith("green")
+    assert line(done, "CUDA") == "green  CUDA: no GPU here, and none is needed"
+    assert done.output.splitlines()[-1].startswith("Ready for run and watch")
+
+
+def test_a_little_disk_and_few_open_files_are_amber(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup, "LITTLE_DISK", 1e18)
+    monkeypatch.setattr(checkup, "FEW_FILES", 10**9)
+    done = doctor()
+    assert done.exit_code == 0
+    assert line(done, "disk").startswith("amber")
+    assert "pypcore clean JOB" in line(done, "disk")
+    assert "-> ulimit -n" in line(done, "open files")
+    assert "2 lines say what would be better" in done.output
+
+
+def test_a_folder_that_can_t_be_written_to_is_red(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup.os, "access", lambda path, mode: False)
+    done = doctor()
+    assert done.exit_code == 3
+    assert line(done, "disk").startswith("red")
+    assert "PYPCORE_CACHE_DIR" in line(done, "compiled kernels")
+    assert "To mend first: disk" in done.output
+
+
+def test_gpus_that_cupy_can_t_use_are_said(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "cuda_here", lambda: cuda.Cuda(0, "no driver"))
+    (found,) = (one for one in checkup.look_here(alone, 2) if one.what == "CUDA")
+    assert (found.level, found.found) == ("amber", "2 GPUs, and CuPy can't use them: no driver")

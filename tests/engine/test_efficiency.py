@@ -20,6 +20,7 @@ from pypcore.efficiency import (
     percentile,
     round_up,
 )
+from pypcore.efficiency_advice import advise
 from pypcore.errors import UsageError
 from pypcore.items import Item
 from pypcore.job import Job
@@ -212,6 +213,30 @@ def test_without_a_measure_the_bundle_size_is_asked_for(folder: Path) -> None:
         measured_bundle_size(Job(folder / "nothing"))
 
 
+# ---- what to do about it
+
+
+def test_what_to_do_is_said_with_the_option_that_does_it(status: MakeStatus) -> None:
+    idle = [used(wall_s=10, cpu_s=11, peak_mib=1000, threads=8)] * 200
+    said = advise(efficiency(status([*idle, {"outcome": "memory", "peak_mib": 33000.0}], threads=8)))
+    assert said[0].startswith("Split: 1 ended for going over memory or walltime")
+    assert any("of 8 threads 1.1 were busy; --threads 2" in text for text in said)
+    assert any("An item takes 10 s: on SLURM an element of 1 costs more to start" in text for text in said)
+    lavish = advise(efficiency(status([used(wall_s=600, cpu_s=600, peak_mib=800)] * 9, walltime="1-00:00:00")))
+    assert lavish[0] == (
+        "Split: a task asks 4 GB and took 0.78 GB at most; with --memory 1 more run at once, and start earlier"
+    )
+    assert lavish[1].startswith("Split: its threads are busy 100% of the time")
+    assert lavish[2].startswith("Split: asks 1 day and took 10 minutes at most")
+    long = advise(efficiency(status([used(wall_s=600, peak_mib=3000)] * 20, bundle_size=20, walltime="4:00:00")))
+    assert any("A bundle of 20 takes 3 hours 20 minutes" in text for text in long)
+
+
+def test_a_request_that_fits_needs_nothing(status: MakeStatus) -> None:
+    fits = efficiency(status([used(wall_s=600, cpu_s=400, peak_mib=3000)] * 9, walltime="15:00"))
+    assert advise(fits) == ["What was asked fits what was used: nothing to change"]
+
+
 # ---- the command
 
 
@@ -224,10 +249,11 @@ def test_the_command_prints_flags_that_can_be_pasted(
     assert told.exit_code == 0, told.output
     assert "3 of 3 items measured" in told.output
     assert "Launch: not measured" in told.output
-    assert "Enough: --memory 0.5 --walltime 0-00:05:00 --bundle-size" in told.output
+    assert "Enough for the next job: --memory 0.5 --walltime 0-00:05:00 --bundle-size" in told.output
     found = json.loads(CliRunner().invoke(app, ["job", "--json"]).output)
     assert found["schema"] == 1
     assert found["phases"][0]["gpu"] is None
+    assert found["advice"]
     assert found["flags"] == efficiency(read_status(Job.open(folder / "job"))).flags
     assert parse_memory(found["flags"].split()[1]) == 512
     assert parse_walltime(found["flags"].split()[3]) == 300

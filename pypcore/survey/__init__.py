@@ -1,0 +1,1 @@
+"""What the files of a folder say of themselves, for ``pypcore init``: each fact with where it was found."""
