@@ -20,7 +20,7 @@ PROGRAMS = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests of programs that are not installed; with PYPCORE_REQUIRE=relion,slurm,cupy,browser (as in CI) refuse to."""
+    """Skip tests of programs that are not installed; those that PYPCORE_REQUIRE names (as in CI) refuse to."""
     required = os.environ.get("PYPCORE_REQUIRE", "").split(",")
     if importlib.util.find_spec("cupy") is None:
         if "cupy" in required:

@@ -14,7 +14,7 @@ from pypcore.view.job_view import JobView
 
 LOOK_S = 1.0  # between two looks at a job that runs; longer where a look itself takes long
 QUIET_S = 5.0  # the same for others
-FIND_S = 10.0  # between two searches for new jobs
+FIND_S = 3.0  # between two searches for new jobs; longer where a search itself takes long
 READ_S = 0.2  # of a look go into figures, none of the first, so that a large job is shown before all of them are read
 COST = 10.0  # so many times what a look took pass until the next
 TELL_S = 10.0  # a job that runs is told so often, though nothing new was found: its pace changes
@@ -74,7 +74,7 @@ class Jobs:
         self.watched = 0
         self._shown: dict[str, Shown] = {}
         self._looking = threading.Lock()
-        self._found_at = float("-inf")
+        self._next_find = 0.0
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -88,10 +88,11 @@ class Jobs:
     def look(self) -> None:
         """Find new jobs and look at all whose time has come."""
         with self._looking:
-            if time.monotonic() - self._found_at > FIND_S:
+            if (began := time.monotonic()) >= self._next_find:
                 found = {one.id: one for one in map(Shown, find_jobs(self.folders, self.depth))}
                 self._shown = {key: self._shown.get(key, one) for key, one in found.items()}
-                self._found_at = time.monotonic()
+                now = time.monotonic()
+                self._next_find = now + max(FIND_S, COST * (now - began))
             before = self.versions()
             for one in list(self._shown.values()):
                 one.look()

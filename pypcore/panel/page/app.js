@@ -195,7 +195,10 @@ function listen() {
       state.jobs.set(one.id, one);
       if (one.id === state.at.job) readAll(false);
     }
-    if (!state.at.job && state.jobs.size && !state.opened && matchMedia("(min-width: 900px)").matches) openFirst();
+    if (!state.at.job && state.jobs.size && !state.opened && matchMedia("(min-width: 900px)").matches) {
+      openFirst();
+      go();
+    }
     draw();
   };
 }
@@ -204,7 +207,7 @@ function listen() {
 function openFirst() {
   state.opened = true;
   const [first] = [...state.jobs.values()].filter((one) => one.state !== "unreadable").sort((one, other) => (other.state === "running") - (one.state === "running") || (other.started ?? 0) - (one.started ?? 0));
-  if (first) location.replace(`#/${first.id}`);
+  if (first) history.replaceState(null, "", `#/${first.id}`);
 }
 
 // ---- doing
