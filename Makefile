@@ -6,7 +6,7 @@ BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-long test-programs lint types wheel docs bench format relion slurm clean
+.PHONY: help demo test test-long test-programs lint types wheel docs bench format relion browser slurm clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,11 +15,11 @@ demo: .venv/runtime  ## correct a movie with known motion and compare (needs no 
 	$(BIN)/pypcore demo
 	@echo "Here pypcore is $(BIN)/pypcore; to have it on PATH: . $(BIN)/activate"
 
-test: .venv/dev relion slurm lint types  ## everything a change must pass
+test: .venv/dev relion browser slurm lint types  ## everything a change must pass
 	$(BIN)/pytest
 	@$(MAKE) --no-print-directory wheel
 
-test-long: .venv/dev relion slurm  ## more moments of death, larger movies; an hour or so
+test-long: .venv/dev relion browser slurm  ## more moments of death, larger movies; an hour or so
 	PYPCORE_MOMENTS=10 PYPCORE_SPINE_SIZE=1024,16 $(BIN)/pytest -m "" --timeout 3600
 
 test-programs: .venv/dev  ## install Topaz, MemBrain-seg, cryoCARE apart, and run them; 4 GB of disk
@@ -57,7 +57,7 @@ format: .venv/dev  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-relion slurm:
+relion browser slurm:
 	@.ci/setup $@
 
 clean:  ## remove all that was built, .venv too

@@ -44,12 +44,17 @@ setup(
         *(p for p in packages_under("pypcore", "pypcore") if p.split(".")[1:2] not in (["kernels"], ["cli"])),
         *packages_under("kernels", "pypcore.kernels"),
         *packages_under("cli", "pypcore.cli"),
-        *("pypcore.data", "pypcore.programs.cards"),  # no Python in them, but packages to setuptools, which warns else
+        *(
+            "pypcore.data",
+            "pypcore.panel.page",
+            "pypcore.programs.cards",
+        ),  # no Python in them, but packages to setuptools, which warns else
     ],
     package_dir={"pypcore.kernels": "kernels", "pypcore.cli": "cli"},
     package_data={
         "pypcore": ["py.typed"],
         "pypcore.data": ["*"],
+        "pypcore.panel.page": ["*"],
         "pypcore.programs.cards": ["*.toml"],
         "pypcore.report": ["template/*"],
         "pypcore.kernels.cpu": ["*.pyi"],

@@ -9,8 +9,8 @@ from rich.markup import escape
 from pypcore.cli.common import JobArgument, console, open_job
 from pypcore.errors import UsageError
 from pypcore.job import Job, Run
-from pypcore.products import write_text
 from pypcore.slurm.cancel import PHASES, cancel_items, cancel_submitted
+from pypcore.slurm.cancel import cancel as ask_to_stop
 from pypcore.status import read_status
 
 WAIT_S = 60.0
@@ -44,12 +44,12 @@ def cancel(
         return
     if phase is not None and (run.slurm is None or phase not in PHASES):
         raise UsageError(f"--phase is for jobs on SLURM, and one of {', '.join(PHASES)}; got '{phase}'")
-    write_text(opened.cancel_file, "now\n" if now else "finish\n") if phase is None else None
-    if run.slurm is not None:
-        cancel_submitted(opened, run, phase=phase, now=now)
     if phase is not None:
+        cancel_submitted(opened, run, phase=phase, now=now)
         out.print(f"cancelled {phase}")
-    elif not now:
+        return
+    ask_to_stop(opened, run, now=now)
+    if not now:
         out.print(f"asked to stop after the items in hand; to stop at once: pypcore cancel {folder} --now")
     elif _wait_for_end(opened):
         out.print(f"stopped; go on with: pypcore resume {folder}")

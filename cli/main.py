@@ -21,6 +21,7 @@ VERBS = {
     "watch": "Keep up with a microscope: do what arrives in a folder.",
     "resume": "Do what is missing of a job.",
     "status": "Show where a job is, and what went wrong.",
+    "panel": "Show the jobs below a folder in a web page that follows them.",
     "why": "Say why a job waits or failed, and what to do.",
     "show": "Show everything about one item.",
     "logs": "Show what was said while an item was done.",

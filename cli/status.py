@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -9,13 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from pypcore import records
-from pypcore.cli.common import JobArgument, JsonOption, console, duration, open_job, print_json, style
+from pypcore.cli.common import JobArgument, JsonOption, console, duration, print_json, style
 from pypcore.job import Run
 from pypcore.slurm.states import explain
 from pypcore.slurm.watch import Sight
-from pypcore.status import Status, read_status
+from pypcore.view.job_view import JobView
 
-MOST_BAD = 20
+MOST_CAUSES = 20
+BAR = 50  # characters
 EXIT = {"running": 0, "done": 0, "failed": 1, "stopped": 1, "cancelled": 4}
 
 
@@ -33,15 +35,17 @@ def status(
 
     Exit code: 0 running or done, 1 some items failed or are missing, 4 cancelled.
     """
-    opened = open_job(job)
+    view = JobView(job, ask_s=interval)
     while True:
-        known = read_status(opened, glance=True)
+        view.look(0)  # where items stand; figures of each would have to be read, and are not shown
+        known = view.known
         if watch and sys.stdout.isatty():
             console().clear()
         if json:
-            print_json(known.to_dict())
+            told = view.card()
+            print_json({**known.to_dict(), "pace": told["pace"], "causes": [asdict(one) for one in view.causes()]})
         else:
-            _print(known, str(job))
+            _print(view, str(job))
         if not (watch and known.phase == "running"):
             raise typer.Exit(EXIT[known.phase])
         time.sleep(interval)
@@ -71,7 +75,8 @@ def _print_queue(sight: Sight) -> None:
         out.print(f"[yellow]{escape(sight.note)}[/yellow]")
 
 
-def _print(known: Status, folder: str) -> None:
+def _print(view: JobView, folder: str) -> None:
+    known = view.known
     out, counts = console(), known.counts
     colour = style(known.phase)
     out.print(f"{escape(known.request.operation)}  {escape(str(known.job.folder))}  [{colour}]{known.phase}[/{colour}]")
@@ -88,16 +93,48 @@ def _print(known: Status, folder: str) -> None:
     table.add_row("Launch", str(len(known.items)), *("" for _ in shown))
     table.add_row("Split", str(len(known.items)), *(str(counts[key]) for key in shown))
     out.print(table)
+    _print_pace(view)
     out.print(f"Merge: {known.merge_state}")
     if known.sight:
         _print_queue(known.sight)
     for kind, path in known.products().items():
         out.print(f"  {kind}: {escape(str(path))}")
-    bad = list(known.bad())
-    for item, state in bad[:MOST_BAD]:
-        message = escape((state.record or {}).get("message", ""))
-        out.print(f"[red]{state.outcome}[/red] {escape(item.name)}: {message}")
-    if len(bad) > MOST_BAD:
-        out.print(f"… and {len(bad) - MOST_BAD} more; --json lists all")
+    _print_causes(view)
     if known.missing and not known.running:
         out.print(f"Go on with: pypcore resume {escape(folder)}")
+
+
+def _print_pace(view: JobView) -> None:
+    told, out = view.card(), console()
+    if out.is_terminal and told["items"]:
+        out.print(_bar(told["counts"], told["items"]))
+    if told["pace"]:
+        speed = told["pace"]
+        over = duration(speed["over_s"])
+        out.print(f"{speed['per_hour']:.3g} items an hour over the last {over}; {duration(speed['left_s'])} left")
+    elif view.known.running and told["last"]:
+        out.print(f"no item ended in the last {duration(time.time() - told['last'])}", style="yellow")
+
+
+def _bar(counts: dict[str, int], items: int) -> str:
+    """Return what is done, bad, running and waiting as one bar, in the colours of the outcomes."""
+    done, running = counts[records.DONE], counts[records.RUNNING]
+    bad = sum(counts[outcome] for outcome in records.BAD)
+    parts, used = [], 0
+    for count, colour in ((done, "green"), (bad, "red"), (running, "cyan")):
+        wide = min(BAR - used, max(count > 0, round(BAR * count / items)))
+        parts.append(f"[{colour}]{'━' * wide}[/{colour}]")
+        used += wide
+    return "".join([*parts, f"[dim]{'─' * (BAR - used)}[/dim] {done / items:.0%}"])
+
+
+def _print_causes(view: JobView) -> None:
+    """Print what went wrong, a line a cause, with what to do and the command that does it."""
+    out, causes = console(), view.causes()
+    for cause in causes[:MOST_CAUSES]:
+        name = view.known.items[cause.items[0]].name
+        more = f" (and {len(cause.items) - 1} more like it)" if len(cause.items) > 1 else ""
+        out.print(f"[red]{cause.outcome}[/red] {escape(name)}: {escape(cause.message)}{more}")
+        out.print(f"    {escape(cause.advice)}: {escape(cause.command)}")
+    if len(causes) > MOST_CAUSES:
+        out.print(f"… and {len(causes) - MOST_CAUSES} causes more; --json lists all")

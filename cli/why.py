@@ -1,13 +1,12 @@
 """``pypcore why JOB``: why a job is not further than it is, and what to do about it."""
 
-from collections import Counter
-
 import typer
 from rich.markup import escape
 
-from pypcore.cli.common import JobArgument, JsonOption, console, open_job, print_json
+from pypcore.cli.common import JobArgument, JsonOption, console, print_json
 from pypcore.slurm.states import explain
-from pypcore.status import Status, read_status
+from pypcore.status import Status
+from pypcore.view.job_view import JobView
 
 app = typer.Typer(add_completion=False)
 
@@ -15,8 +14,10 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def why(job: JobArgument, json: JsonOption = False) -> None:
     """Say why a job waits, in plain words, and what went wrong, with what to do."""
-    known = read_status(open_job(job))
-    found = list(_reasons(known, str(job)))
+    view = JobView(job)
+    view.look(0)
+    known = view.known
+    found = [*_reasons(known, str(job)), *_causes(view)]
     if json:
         print_json({"schema": 1, "state": known.phase, "why": [{"what": what, "do": do} for what, do in found]})
         return
@@ -37,10 +38,11 @@ def _reasons(known: Status, folder: str) -> list[tuple[str, str]]:
             found.append((f"{number} pending ({reason or 'no reason yet'}): {told.meaning}", told.advice))
     if known.run and known.run.message:
         found.append((f"run {known.run.number}: {known.run.message}", f"pypcore resume {folder}"))
-    outcomes = Counter(state.outcome for _, state in known.bad())
-    for outcome, number in outcomes.items():
-        first = next(state for _, state in known.bad() if state.outcome == outcome)
-        message = (first.record or {}).get("message", "")
-        do = "replace the file, then resume" if outcome == "failed" else "resume"
-        found.append((f"{number} {outcome}, such as: {message}", f"{do}: pypcore resume {folder}"))
     return found
+
+
+def _causes(view: JobView) -> list[tuple[str, str]]:
+    return [
+        (f"{len(cause.items)} {cause.outcome}, such as: {cause.message}", f"{cause.advice}: {cause.command}")
+        for cause in view.causes()
+    ]

@@ -12,11 +12,15 @@ hypothesis.settings.register_profile("pypcore", deadline=None)
 hypothesis.settings.load_profile("pypcore")
 
 SBIN = ":/usr/sbin:/usr/local/sbin:/sbin"  # daemons are there, and not everybody's PATH names it
-PROGRAMS = {"relion": "relion_run_motioncorr", "slurm": "slurmctld"}  # marker -> a program that is there when all are
+PROGRAMS = {
+    "relion": "relion_run_motioncorr",
+    "browser": "chromium",
+    "slurm": "slurmctld",
+}  # marker -> a program that is there when all are
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests of programs that are not installed; with PYPCORE_REQUIRE=relion,slurm,cupy (as in CI) refuse to."""
+    """Skip tests of programs that are not installed; those that PYPCORE_REQUIRE names (as in CI) refuse to."""
     required = os.environ.get("PYPCORE_REQUIRE", "").split(",")
     if importlib.util.find_spec("cupy") is None:
         if "cupy" in required:

@@ -5,11 +5,19 @@ from collections.abc import Sequence
 
 from pypcore.items import Item
 from pypcore.job import Job, Run
+from pypcore.products import write_text
 from pypcore.slurm.client import Client
 from pypcore.slurm.submission import PHASES, Submission, read_elements
 from pypcore.slurm.watch import look
 
-__all__ = ["PHASES", "cancel_items", "cancel_submitted"]
+__all__ = ["PHASES", "cancel", "cancel_items", "cancel_submitted"]
+
+
+def cancel(job: Job, run: Run, *, now: bool) -> None:
+    """Ask whoever drives a run to stop, here, elsewhere or on SLURM; without ``now`` after the items in hand."""
+    write_text(job.cancel_file, "now\n" if now else "finish\n")
+    if run.slurm is not None:
+        cancel_submitted(job, run, phase=None, now=now)
 
 
 def cancel_submitted(job: Job, run: Run, *, phase: str | None, now: bool) -> None:

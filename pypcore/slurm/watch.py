@@ -4,6 +4,7 @@ What was seen is kept beside the run, so that with the controller down the last 
 An element that has ended without a record of its items may only be late: shared disks and the accounting lag.
 """
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -113,7 +114,8 @@ def look(job: Job, run: Run, client: Client) -> Sight:
             sight.split[array.first + index] = known_one or _gone()
     seen = before.ended if before else {}
     sight.ended = {n: seen.get(n, now) for n, one in sight.split.items() if one.state == "ended"}
-    _remember(job, run, sight)
+    with contextlib.suppress(PermissionError):  # another's job: it is only looked at
+        _remember(job, run, sight)
     return sight
 
 
@@ -124,9 +126,14 @@ def _asks_accounting(submission: Submission, known: Mapping[Key, Element]) -> bo
     return any(key not in known or known[key].said == "FAILED" for key in keys)
 
 
+def ask(job: Job, run: Run) -> Sight:
+    """Ask the cluster that has a run how that stands."""
+    return look(job, run, Client(cluster=Submission.of(run).cluster))
+
+
 def read_submitted(job: Job, run: Run, *, glance: bool = False) -> Status:
     """Read the status of a job whose run is SLURM's; end the run when SLURM has nothing left of it."""
-    sight = look(job, run, Client(cluster=Submission.of(run).cluster))
+    sight = ask(job, run)
     if not sight.note and not sight.active() and settle(job, run, sight, fold_status(job, run, sight)):
         return fold_status(job, run, glance=glance)
     return fold_status(job, run, sight, glance=glance)

@@ -1,7 +1,7 @@
 """One job's folder as plain values: a card, its three phases, causes of failure, figures, resources, requests.
 
 A view stays open while its job goes on and reads only what is new: the index and the sheet are read on in memory, and
-SLURM is asked at most once in ``ASK_S`` seconds. Every method returns what JSON can hold; paths are absolute texts.
+SLURM is asked at most once in ``ask_s`` seconds. Every method returns what JSON can hold; paths are absolute texts.
 """
 
 import math
@@ -36,8 +36,9 @@ USE_FIGURES = ("wall_s", "peak_mib")
 class JobView:
     """A job, looked at again and again; safe to use from several threads."""
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, ask_s: float = ASK_S) -> None:
         self.job = Job.open(folder)
+        self.ask_s = ask_s
         self.lock = threading.RLock()
         self.sheet = Sheet()
         self.version = 0
@@ -84,12 +85,15 @@ class JobView:
     def _ask(self, run: Run, before: Glance | None) -> tuple[Run | None, Any]:
         """Return the run and what SLURM says of it: as it said a moment ago, or asked again."""
         same = before is not None and before.run is not None and before.run.number == run.number and before.sight
-        if before is not None and same and time.time() - self._asked_at < ASK_S:
+        if before is not None and same and time.time() - self._asked_at < self.ask_s:
             return run, before.sight
-        from pypcore.slurm.watch import read_submitted  # late: few jobs are on SLURM
+        from pypcore.slurm.watch import ask, read_submitted  # late: few jobs are on SLURM
 
         self._asked_at = time.time()
-        asked = read_submitted(self.job, run, glance=True)
+        try:
+            asked = read_submitted(self.job, run, glance=True)
+        except PermissionError:  # another's job: what became of its items can't be recorded, only told
+            return run, ask(self.job, run)
         return asked.run, asked.sight
 
     # -- telling
@@ -150,7 +154,9 @@ class JobView:
             for item in known.only(records.BAD):
                 peak = sheet.used["peak_mib"][item]
                 # One that was begun after its last record and died has no word of its own yet.
-                message = "" if item in known.now.begins else sheet.messages.get(item, "")
+                message = "" if item in known.now.begins else sheet.messages.get(item)
+                if message is None:  # the sheet has not come to it
+                    message = str((known.states[item].record or {}).get("message", ""))
                 outcome = OUTCOMES[known.now.codes[item]]
                 bad.append((item, outcome, message, 0.0 if math.isnan(peak) else peak))
             return group(bad, str(self.job.folder), known.request, known.run)

@@ -13,7 +13,7 @@ def phases(known: Glance) -> list[dict[str, Any]]:
     """Return one entry a phase: ``phase``, ``state``, ``detail``, ``pending``, ``command`` where one is wanted."""
     sight = known.sight
     return [
-        _phase("Launch", _launch_state(known), _launch_detail(known), sight and sight.launch),
+        _phase("Launch", _launch_state(known), _launch_detail(known), sight.launch if sight else None),
         {
             **_phase("Split", _split_state(known), _split_detail(known), None),
             "counts": known.counts,
@@ -22,7 +22,9 @@ def phases(known: Glance) -> list[dict[str, Any]]:
             "note": sight.note if sight else "",
         },
         {
-            **_phase("Merge", _merge_state(known), (known.merge or {}).get("message", ""), sight and sight.merge),
+            **_phase(
+                "Merge", _merge_state(known), (known.merge or {}).get("message", ""), sight.merge if sight else None
+            ),
             "products": sorted(known.products()),
             "command": _merge_command(known),
         },

@@ -94,7 +94,8 @@ def course(values: Sequence[float], along: Sequence[float] | None) -> dict[str, 
         (x, value, item) for item, (x, value) in enumerate(zip(xs, values, strict=True)) if math.isfinite(value)
     )
     size = max(1, math.ceil(len(known) / STEPS))
-    steps, chosen = [], {}
+    steps: list[list[float]] = []
+    chosen: dict[int, tuple[float, float, int]] = {}
     for first in range(0, len(known), size):
         part = known[first : first + size]
         here = sorted(value for _, value, _ in part)
