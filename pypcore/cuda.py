@@ -19,12 +19,22 @@ _EXTRAS = "pip install 'pypcore[cuda12]' (or cuda13, for drivers from 580 on)"
 
 
 @dataclass(frozen=True)
+class Model:
+    """A device: its name, its memory in bytes, its compute capability (90: sm_90)."""
+
+    name: str
+    memory: int
+    capability: int
+
+
+@dataclass(frozen=True)
 class Cuda:
     """What CUDA offers this process: ``devices`` are numbered from 0; none has its reason."""
 
     devices: int
     reason: str = ""
-    described: str = ""  # versions, and the models of the devices
+    described: str = ""  # versions of CuPy, of the compiler, of what the driver knows
+    models: tuple[Model, ...] = ()
 
 
 def cuda_here() -> Cuda:
@@ -52,9 +62,13 @@ def cuda_here() -> Cuda:
         model = properties["name"].decode()
         if capability < _NO_OLDER.get(major, 0):
             return Cuda(0, f"{model} (sm_{capability}) is too old for CUDA {major}; pip install 'pypcore[cuda12]'")
-        models.append(model)
-    described = f"CuPy {cupy.__version__}, NVRTC {compiler[0]}.{compiler[1]}: {', '.join(models)}"
-    return Cuda(count, described=described)
+        models.append(Model(model, int(properties["totalGlobalMem"]), capability))
+    driver = runtime.driverGetVersion()
+    described = (
+        f"CuPy {cupy.__version__}, NVRTC {compiler[0]}.{compiler[1]}, "
+        f"a driver that knows CUDA {driver // 1000}.{driver % 1000 // 10}"
+    )
+    return Cuda(count, described=described, models=tuple(models))
 
 
 def _why(error: Any, runtime: Any, major: int) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 import cuda_on_cpu
 import numpy as np
 
+__version__ = "0 (a stand-in)"
+
 _local = threading.local()
 _lock = threading.Lock()
 _used: dict[int, int] = {}
@@ -297,7 +299,17 @@ cuda = types.SimpleNamespace(
     Device=Device,
     Stream=_stream,
     memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-    runtime=types.SimpleNamespace(getDeviceCount=lambda: _count, CUDARuntimeError=CUDARuntimeError),
+    runtime=types.SimpleNamespace(
+        getDeviceCount=lambda: _count,
+        getDeviceProperties=lambda number: {
+            "name": b"Virtual GPU", "major": 9, "minor": 0, "totalGlobalMem": _limit.get(number) or 80 * 2**30
+        },
+        runtimeGetVersion=lambda: 12090,
+        driverGetVersion=lambda: 12090,
+        memGetInfo=lambda: Device().mem_info,
+        CUDARuntimeError=CUDARuntimeError,
+    ),
+    nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9)),
     is_available=lambda: _count > 0,
 )
 
