@@ -55,6 +55,10 @@ def cuda_here() -> Cuda:
         compiler = cupy.cuda.nvrtc.getVersion()
     except RuntimeError as error:  # the library is not there
         return Cuda(0, f"NVRTC, which compiles kernels, is missing ({_first_line(error)}); {_EXTRAS}")
+    try:
+        _ = cupy.cuda.cufft  # loads the library
+    except ImportError as error:
+        return Cuda(0, f"cuFFT, which transforms images, is missing ({_first_line(error)}); {_EXTRAS}")
     models = []
     for number in range(count):
         properties = runtime.getDeviceProperties(number)

@@ -6,6 +6,7 @@ Numbers are not compared here: Numba and pytest are too slow under a sanitizer. 
 import sys
 
 import fake_cupy
+import fake_cupyx
 import numpy as np
 from motion_cases import CASES
 from mutants import MUTANTS
@@ -17,7 +18,7 @@ from pypcore import kernels
 def main(kernel: str, mutant: str = "") -> None:
     """Run it once."""
     fake_cupy.configure(1)
-    sys.modules["cupy"] = fake_cupy
+    sys.modules["cupy"], sys.modules["cupyx"] = fake_cupy, fake_cupyx
     chosen, read = next((one for one in MUTANTS if str(one) == mutant), None), loader.read_source
     if chosen:
         loader.read_source = lambda source: chosen.text() if source == chosen.source else read(source)
