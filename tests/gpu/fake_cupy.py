@@ -416,7 +416,10 @@ cuda = types.SimpleNamespace(
     runtime=types.SimpleNamespace(
         getDeviceCount=lambda: _count,
         getDeviceProperties=lambda number: {
-            "name": b"Virtual GPU", "major": 9, "minor": 0, "totalGlobalMem": _limit.get(number) or 80 * 2**30
+            "name": b"Virtual GPU",
+            "major": 9,
+            "minor": 0,
+            "totalGlobalMem": _limit.get(number) or 80 * 2**30,
         },
         runtimeGetVersion=lambda: 12090,
         driverGetVersion=lambda: 12090,

@@ -32,6 +32,7 @@ class Mutant:
 
 
 _SYNC = "    __syncthreads();\n  }\n  if (threadIdx.x == 0) power"
+_MAXIMUM = "    __syncthreads();\n  }\n  if (threadIdx.x == 0) scale"
 MUTANTS = [
     Mutant("bound", "warp", "warp_accumulate", "if (x >= width || i >= m) return;", "if (i >= m) return;"),
     Mutant("off-by-one", "warp", "warp_accumulate", "step + r - 2", "step + r - 3"),
@@ -48,6 +49,22 @@ MUTANTS = [
            ("fiber", "asan")),
     Mutant("no-barrier", "gradient", "patch_gradient", _SYNC, _SYNC.replace("    __syncthreads();\n", ""),
            ("fiber", "tsan")),
+    Mutant("bound", "shrink", "shrink_frame", "y < height)", "y <= height)"),
+    Mutant("mean", "shrink", "shrink_frame", "+ x] - mean)", "+ x])"),
+    Mutant("overwritten", "shrink", "shrink_frame", "+ j] += sum", "+ j] = sum"),
+    Mutant("guard", "shrink", "shrink_frame", "if (x >= width || i >= m) return;", "if (i >= m) return;"),
+    Mutant("imaginary", "filter", "add_filtered", "factor * spectrum[at].y", "factor * spectrum[at].x"),
+    Mutant("row", "filter", "add_filtered", "along_y[y]", "along_y[x]"),
+    Mutant("guard", "filter", "add_filtered", "if (x >= width || y >= height)", "if (x >= width)", ("asan",)),
+    Mutant("largest", "pack", "pack_spectra", "fabsf(v.y * left[k])", "fabsf(v.x * left[k])"),
+    Mutant("imaginary", "pack", "pack_spectra", "out[pad[k]]", "out[pad[k] + 1]"),
+    Mutant("frame", "pack", "pack_spectra", "damage[(long long)(first + t)", "damage[(long long)(t)"),
+    Mutant("no-barrier", "pack", "pack_spectra", _MAXIMUM, _MAXIMUM.replace("    __syncthreads();\n", ""),
+           ("fiber", "tsan")),
+    Mutant("bound", "cut", "cut_windows", "row < height", "row <= height"),
+    Mutant("first", "cut", "cut_windows", "t = first + box % n", "t = box % n"),
+    Mutant("window", "cut", "cut_windows", "window_y[p * by + y]", "window_y[p * by + x]"),
+    Mutant("guard", "cut", "cut_windows", "if (x >= bx || y >= by)", "if (x >= bx)", ("asan",)),
 ]  # fmt: skip
 
 
