@@ -56,7 +56,7 @@ MUTANTS = [
     Mutant("imaginary", "filter", "add_filtered", "factor * spectrum[at].y", "factor * spectrum[at].x"),
     Mutant("row", "filter", "add_filtered", "along_y[y]", "along_y[x]"),
     Mutant("guard", "filter", "add_filtered", "if (x >= width || y >= height)", "if (x >= width)", ("asan",)),
-    Mutant("largest", "pack", "pack_spectra", "fabsf(v.y * left[k])", "fabsf(v.x * left[k])"),
+    Mutant("unit", "pack", "pack_spectra", "part[0] / 32767.0f", "part[0] / 32768.0f"),
     Mutant("imaginary", "pack", "pack_spectra", "out[pad[k]]", "out[pad[k] + 1]"),
     Mutant("frame", "pack", "pack_spectra", "damage[(long long)(first + t)", "damage[(long long)(t)"),
     Mutant("no-barrier", "pack", "pack_spectra", _MAXIMUM, _MAXIMUM.replace("    __syncthreads();\n", ""),

@@ -14,7 +14,6 @@ from mutants import MUTANTS
 import pypcore.kernels.gpu.module as loader
 from pypcore import kernels
 
-
 SIZES = {"cut_windows": 4, "shrink_frame": 2}  # of the cases: 1024 threads are the most that are watched, else 8
 
 
