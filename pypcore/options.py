@@ -125,8 +125,8 @@ def _for_device(operation: Operation, device: str, resources: Resources, origins
         )
     if asked.kind == "cuda" and asked.least > (1 if shared else gpus):
         raise UsageError(
-            f"device {device} names device {asked.least - 1}, and {given} gives a task {1 if shared else gpus}, numbered "
-            f"from 0; give --gres gpu:{asked.least}, or --device cuda for all"
+            f"device {device} names device {asked.least - 1}, and {given} gives a task {1 if shared else gpus}, "
+            f"numbered from 0; give --gres gpu:{asked.least}, or --device cuda for all"
         )
     if asked.ordinals and gpus > asked.least:
         raise UsageError(f"device {device} uses {len(asked.ordinals)} GPUs, and {given} asks {gpus}; ask for less")

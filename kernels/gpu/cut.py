@@ -39,5 +39,5 @@ def cut_windows(
     """See ``reference.cut.cut_windows``; to the current device and back."""
     import cupy
 
-    given = [cupy.asarray(array[None]) for array in (corners, window_y, window_x)]
-    out[...] = cut(cupy.asarray(frames), *given, first).get()[0]
+    where, along_y, along_x = (cupy.asarray(array[None]) for array in (corners, window_y, window_x))
+    out[...] = cut(cupy.asarray(frames), where, along_y, along_x, first).get()[0]

@@ -32,5 +32,6 @@ def add_filtered(
     if bins.size and int(bins.max()) >= curve.size:
         raise ValueError(f"a curve of {curve.size} values, and coefficients beyond its end")
     sums = cupy.asarray(total)
-    add_spectrum(*map(cupy.asarray, (spectrum, bins, curve, along_y, along_x)), sums)
+    where, factors = cupy.asarray(bins), [cupy.asarray(array) for array in (curve, along_y, along_x)]
+    add_spectrum(cupy.asarray(spectrum), where, factors[0], factors[1], factors[2], sums)
     total[...] = sums.get()

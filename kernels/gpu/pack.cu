@@ -3,12 +3,14 @@
 //   at       K               where a coefficient lies in a spectrum;  damage: T x K
 //   place    K               where its first frame's real part goes;  pad: K, its imaginary part lies that much behind,
 //                            the next frame's real part 2 pad behind
-//   packed   P x size;  scale: P x T
+//   rows     P               which rows of packed and scale are a patch's
+//   packed   rows x size;  scale: rows x T
 
 // A block a frame and patch; blockDim.x is 128. A maximum has no order: the same number each time.
 extern "C" __global__ void spectra_scale(const float2* __restrict__ spectra, const int* __restrict__ at,
-                                         const float* __restrict__ damage, float* __restrict__ scale, int n, int first,
-                                         int frames, int count, long long pixels) {
+                                         const float* __restrict__ damage, float* __restrict__ scale,
+                                         const int* __restrict__ rows, int n, int first, int frames, int count,
+                                         long long pixels) {
   __shared__ float part[128];
   const int t = blockIdx.x, p = blockIdx.y;
   const float2* own = spectra + ((long long)p * n + t) * pixels;
@@ -24,21 +26,21 @@ extern "C" __global__ void spectra_scale(const float2* __restrict__ spectra, con
     if (threadIdx.x < half) part[threadIdx.x] = fmaxf(part[threadIdx.x], part[threadIdx.x + half]);
     __syncthreads();
   }
-  if (threadIdx.x == 0) scale[(long long)p * frames + first + t] = part[0] / 32767.0f;
+  if (threadIdx.x == 0) scale[(long long)rows[p] * frames + first + t] = part[0] / 32767.0f;
 }
 
 extern "C" __global__ void spectra_pack(const float2* __restrict__ spectra, const int* __restrict__ at,
                                         const float* __restrict__ damage, const float* __restrict__ scale,
-                                        const int* __restrict__ place, const int* __restrict__ pad,
-                                        short* __restrict__ packed, int n, int first, int frames, int count,
+                                        const int* __restrict__ rows, const int* __restrict__ place,
+                                        const int* __restrict__ pad, short* __restrict__ packed, int n, int first, int frames, int count,
                                         long long pixels, long long size) {
   const int k = blockIdx.x * blockDim.x + threadIdx.x, t = blockIdx.y, p = blockIdx.z;
   if (k >= count) return;
-  const float unit = scale[(long long)p * frames + first + t];
+  const float unit = scale[(long long)rows[p] * frames + first + t];
   const float inverse = unit > 0.0f ? 1.0f / unit : 0.0f;
   const float q = damage[(long long)(first + t) * count + k] * inverse;
   const float2 v = spectra[((long long)p * n + t) * pixels + at[k]];
-  short* out = packed + p * size + place[k] + 2LL * pad[k] * (first + t);
+  short* out = packed + rows[p] * size + place[k] + 2LL * pad[k] * (first + t);
   out[0] = (short)rintf(v.x * q);
   out[pad[k]] = (short)rintf(v.y * q);
 }

@@ -25,15 +25,16 @@ class Packing:
         self.damage = cupy.asarray(damage)
 
 
-def pack(packing: Packing, spectra: Any, packed: Any, scale: Any, first: int) -> None:
-    """Pack ``spectra`` [P, n, y, x] of the frames from ``first`` on into ``packed`` [P, size] and ``scale`` [P, T].
+def pack(packing: Packing, spectra: Any, rows: Any, packed: Any, scale: Any, first: int) -> None:
+    """Pack ``spectra`` [P, n, y, x] of the frames from ``first`` on into ``packed`` [R, size] and ``scale`` [R, T].
 
-    All on the current device and in one piece. What fills up rows of ``packed`` is left as it is: zeros.
+    ``rows`` [P] int32: those of the R that are the patches'. All on the current device and in one piece. What fills up
+    rows of ``packed`` is left as it is: zeros.
     """
     patches, n = spectra.shape[:2]
     numbers = [np.int32(one) for one in (n, first, packing.frames, packing.count)]
     pixels, size = np.int64(spectra[0, 0].size), np.int64(packed.shape[1])
-    given = (spectra, packing.at, packing.damage, scale)
+    given = (spectra, packing.at, packing.damage, scale, rows)
     kernel("spectra_scale", "pack")((n, patches), (_THREADS,), (*given, *numbers, pixels))
     grid = (blocks(packing.count, _THREADS), n, patches)
     kernel("spectra_pack", "pack")(
@@ -52,6 +53,7 @@ def pack_spectra(
     """See ``reference.gradient.pack_spectra``; to the current device and back."""
     import cupy
 
-    on_device = [cupy.asarray(array[None]) for array in (spectra, packed, scale)]
-    pack(Packing(runs, damage, spectra.shape[2]), *on_device, first)
-    packed[...], scale[...] = (array.get()[0] for array in on_device[1:])
+    given, to, scales = (cupy.asarray(array[None]) for array in (spectra, packed, scale))
+    rows = cupy.zeros(1, cupy.int32)
+    pack(Packing(runs, damage, spectra.shape[2]), given, rows, to, scales, first)
+    packed[...], scale[...] = to.get()[0], scales.get()[0]

@@ -97,7 +97,7 @@ def filter_case(rng: np.random.Generator, size: int) -> Arguments:
 def cut_case(rng: np.random.Generator, size: int) -> Arguments:
     shape, box = (size + 5, 2 * size + 1), (size + 1, size - 3)
     frames = rng.normal(size=(5, *shape)).astype(np.float32)
-    corners = np.array([[0, 0], [-3, shape[1] - 4], [size, -size // 4]], np.int32)  # within, over two edges, over the others
+    corners = np.array([[0, 0], [-3, shape[1] - 4], [size, -size // 4]], np.int32)  # within, and over edges
     if size == 37:
         corners[0] = 0, 3 * size  # outside
     windows = [rng.random(n).astype(np.float32) for n in box]
