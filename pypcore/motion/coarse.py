@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 REACH = 160.0  # unbinned pixels a frame may lie from where it is looked for
 _LOW_PASSES = (36.0, 24.0, 16.0, 14.0, 14.0)  # Å, one a round: coarse detail finds, fine detail refines
+_SETTLED = 3  # rounds after which the better of two starts is known
 MEMORY = 0.85  # share of the running reference that the next frame still sees
 _LEAP = 40.0  # unbinned pixels: a step between frames as large as this needs good evidence
 SIGNIFICANT = 7.5  # height of a peak over the noise of its correlation map; noise alone reaches 7
@@ -70,15 +71,19 @@ def align(spectra: "Spectra", k: Array, left: Array) -> Start:
 
 def _search(spectra: "Spectra", k: Array) -> tuple[Array, Array]:
     """Return displacements [T, 2] in pixels of the reduced frames and heights [T] of the better start."""
-    best, best_power, heights = np.zeros((len(spectra.data), 2)), -np.inf, np.zeros(len(spectra.data))
-    for start in (best, spectra.chain(np.exp(-((k * _LOW_PASSES[0]) ** 2)))):
-        found = start
-        for low_pass in _LOW_PASSES:
-            found, reached = spectra.against_the_others(np.exp(-((k * low_pass) ** 2)), found)
-        power = spectra.power(found)
-        if power > best_power:
-            best, best_power, heights = found, power, reached
-    return best, heights
+    filters = [np.exp(-((k * low_pass) ** 2)) for low_pass in _LOW_PASSES]
+
+    def settle(d: Array) -> Array:
+        for low_pass in filters[:_SETTLED]:
+            d, _ = spectra.against_the_others(low_pass, d)
+        return d
+
+    rest = np.zeros((len(spectra.data), 2))
+    found = max((settle(start) for start in (rest, spectra.chain(filters[0]))), key=spectra.power)
+    heights = np.zeros(len(found))
+    for low_pass in filters[_SETTLED:]:
+        found, heights = spectra.against_the_others(low_pass, found)
+    return found, heights
 
 
 def _middles(count: int, group: int) -> Array:
@@ -101,7 +106,13 @@ class Spectra:
             self.threads = threads
         self.ky, self.kx = fft.frequencies(shape)
         self.kept = ~self._near_axis(0, _AXIS)
+        self.twice = np.full(data.shape[2], 2, np.float32)  # half the plane is left out, but for these columns
+        self.twice[0] = self.twice[(shape[1] + 1) // 2 :] = 1
         self.reach = [int(min(REACH / s, n // 3)) for s, n in zip(scale, shape, strict=True)]
+        y, x = (np.arange(-r, r + 1) for r in self.reach)
+        # What takes a spectrum to its image's middle, from the left and from the right.
+        self.rows = np.exp(2j * np.pi * y[:, None] * self.ky.T).astype(np.complex64)
+        self.columns = (np.exp(2j * np.pi * self.kx.T * x) * self.twice[:, None]).astype(np.complex64)
         y, x = (np.arange(-r, r + 1.0) * s / _LEAP for r, s in zip(self.reach, scale, strict=True))
         self.far = (y[:, None] ** 2 + x[None, :] ** 2) / 2  # log of the odds against a step
 
@@ -205,13 +216,13 @@ class Spectra:
 
         Of two peaks nearly as high the nearer one wins: the log of the odds falls with the square of the step.
         """
-        reach = self.reach
         product *= self.kept
-        correlation = fft.irfft2(product, self.shape)
-        deviation = float(correlation.std())
+        deviation = float(np.sqrt((np.abs(product) ** 2 * self.twice).sum(dtype=np.float64)))  # Parseval
         if deviation == 0:
             return np.zeros(2), 0.0
-        near = correlation[np.ix_(*(np.arange(-r, r + 1) for r in reach))] / deviation
+        # Near its middle only: two small products cost less than a transform of all of it.
+        near = np.real(self.rows @ product @ self.columns) / np.float32(deviation)
+        reach = self.reach
         odds = near * np.abs(near) / 2 - self.far
         i, j = (n + 1 for n in divmod(int(odds[1:-1, 1:-1].argmax()), 2 * reach[1] - 1))
         step = [i - reach[0] + vertex(near[i - 1 : i + 2, j]), j - reach[1] + vertex(near[i, j - 1 : j + 2])]
@@ -222,17 +233,16 @@ def reduced(small: SmallMovie, pixel_size: float, threads: Threads) -> tuple[Spe
     """Transforms of the whole frames, cropped to 16 Å; |k| in 1/Å."""
     reduction = Reduction.of(small, pixel_size)
     n, height, width = small.frames.shape
-    shape, middle = reduction.shape, reduction.shape[0] // 2
+    shape, band, window = reduction.shape, reduction.band, reduction.window
+    middle = shape[0] // 2
     kept = np.empty((n, shape[0], shape[1] // 2 + 1), np.complex64)
 
     def one(t: int) -> None:
-        frame = np.zeros((height, width), np.float32)
-        inside = np.s_[: small.extent[0], : small.extent[1]]
-        frame[inside] = reduction.window * small.frames[t][inside]
-        spectrum = fft.rfft2(frame)
-        kept[t, :middle] = spectrum[:middle, : shape[1] // 2 + 1]
-        kept[t, middle:] = spectrum[height - (shape[0] - middle) :, : shape[1] // 2 + 1]
-        kept[t] *= reduction.band
+        frame = window * small.frames[t, : small.extent[0], : small.extent[1]]
+        lines = fft.rfft(frame, width)[:, : shape[1] // 2 + 1]  # no more columns than are kept
+        spectrum = fft.fft_columns(np.ascontiguousarray(lines), height)
+        np.multiply(spectrum[:middle], band[:middle], out=kept[t, :middle], casting="unsafe")
+        np.multiply(spectrum[middle - shape[0] :], band[middle:], out=kept[t, middle:], casting="unsafe")
 
     threads.run(one, range(n))
     return Spectra(kept, shape, reduction.scale, threads), reduction.k

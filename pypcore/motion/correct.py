@@ -30,6 +30,7 @@ from pypcore.motion.weights import blur_aware_weights, dose_weights
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 
+_LOG = logging.getLogger(__name__)
 SMALLEST = 64  # pixels
 _BLUR_TERMS = 2  # sums beside those of the damage: memory is planned before the blur is known
 
@@ -74,8 +75,23 @@ def correct_movie(
     give differs in the last bits. ``progress`` is told shares of 1.
     Raises InputError for what is wrong with the movie, or with the gain or defects beside it.
     """
-    log = log or logging.getLogger(__name__)
-    tell = progress or (lambda share: None)
+    # One BLAS thread: ours are busy already, and sums must not depend on how many there are.
+    with threadpool_limits(1, user_api="blas"):
+        said = log or _LOG, progress or (lambda share: None)
+        return _correct(movie, settings, gain, defects, threads, memory, compute, *said)
+
+
+def _correct(
+    movie: FrameSource,
+    settings: MotionSettings,
+    gain: Image | None,
+    defects: NDArray[np.bool_] | None,
+    threads: int,
+    memory: int,
+    compute: Compute,
+    log: logging.Logger,
+    tell: Callable[[float], None],
+) -> Corrected:
     used = _used(movie, settings)
     shape = movie.shape[1:]
     if min(shape) < SMALLEST:
@@ -114,8 +130,7 @@ def correct_movie(
     plan = plan_memory(work, memory)
     if plan.needed > memory:
         log.warning("%s: needs about %.1f GB of memory, %.1f are allowed", movie.path, plan.needed / 1e9, memory / 1e9)
-    # One BLAS thread: ours are busy already, and sums must not depend on how many there are.
-    with threadpool_limits(1, user_api="blas"), Threads(threads) as workers:
+    with Threads(threads) as workers:
         frames = Frames(movie, used, gain, defects, workers, keep=plan.keep, ahead=plan.ahead)
         tell(0.2)
         stages = _stages(compute, frames, workers, log)

@@ -99,7 +99,7 @@ class Patches:
         centres = np.stack(np.meshgrid(centre_y, centre_x, indexing="ij"), -1).reshape(-1, 2)
         self.centres = (centres + 0.5) * small.step - 0.5  # [P, 2] (y, x), unbinned px
         energy = (self._y.window**2).sum(1).max() * (self._x.window**2).sum(1).max()
-        self._scale = np.float32(1 / np.sqrt(energy))
+        self._scale = np.float32(small.unit / np.sqrt(energy))
         self._independent = energy / (self.box[0] * self.box[1])
         ky, kx = (f / (small.step * pixel_size) for f in fft.frequencies(self.box))
         k = np.hypot(ky, kx)

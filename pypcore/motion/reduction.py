@@ -35,4 +35,5 @@ class Reduction:
         k = np.hypot(ky / scale[0], kx / scale[1]) / pixel_size
         band = (1 - np.exp(-((k * _HIGH_PASS) ** 2))).astype(np.float32)
         window = np.outer(*(np.sin(np.pi * (np.arange(m) + 0.5) / m) for m in small.extent)).astype(np.float32)
+        window *= np.float32(small.unit)
         return cls(shape, scale, k, band, window)

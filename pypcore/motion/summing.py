@@ -28,6 +28,7 @@ Image = NDArray[np.float32]
 Complex = NDArray[np.complex64]
 
 _BAND = 4 * CELL  # rows of the sums that one thread works on at a time
+_SAMPLED = 8  # frames whose motion is sampled at a time
 _BINS = 4096  # of radial curves, up to the corner of the unbinned spectrum
 _MARGIN = 16  # pixels of mirrored padding at least: the inverse of the spline decays as 0.43^n
 
@@ -39,11 +40,15 @@ class Warp:
         """Sample the field."""
         self.height, self.width = field.shape
         ys, xs = (np.minimum(np.arange(0, n, CELL) + (CELL - 1) / 2, n - 1) for n in field.shape)
-        cells = field.on_grid(ys, xs)
-        if isinstance(field, Stretched):
-            cells[:, 0] = field.down_columns(ys, xs, np.rint(cells[:, 1].mean((1, 2))))
-        cells *= UNIT
-        self._shifts = np.rint(cells, out=cells).astype(np.int32)  # [T, 2, cells down, cells along]
+        count = field.count
+        self._shifts = np.empty((count, 2, ys.size, xs.size), np.int32)  # [T, 2, cells down, cells along]
+        for low in range(0, count, _SAMPLED):
+            some = field.some(slice(low, low + _SAMPLED))
+            cells = some.on_grid(ys, xs)
+            if isinstance(some, Stretched):
+                cells[:, 0] = some.down_columns(ys, xs, np.rint(cells[:, 1].mean((1, 2))))
+            cells *= UNIT
+            self._shifts[low : low + _SAMPLED] = np.rint(cells, out=cells)
         self._offsets = np.rint(self._shifts[:, 1].mean((1, 2)) / UNIT).astype(np.int32)
 
     def cells(self, frame: int) -> tuple[NDArray[np.int32], int]:
