@@ -86,6 +86,8 @@ class Device:
     def synchronize(self) -> None:
         """Nothing is ever pending here."""
 
+    attributes = {"MemoryClockRate": 1_000_000, "GlobalMemoryBusWidth": 1024}  # noqa: RUF012
+
     @property
     def mem_info(self) -> tuple[int, int]:
         """Bytes free and in all."""
@@ -410,6 +412,7 @@ cuda = types.SimpleNamespace(
     Device=Device,
     Stream=Stream,
     Event=Event,
+    get_elapsed_time=lambda begin, end: 1.0,
     get_current_stream=_get_current_stream,
     cufft=None,
     memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
