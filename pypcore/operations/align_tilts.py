@@ -27,7 +27,7 @@ class AlignTilts:
     Parameters: ClassVar[type[operation.Parameters]] = AlignTiltsParameters
 
     def needs_gpu(self, params: AlignTiltsParameters) -> bool:
-        """Say that it runs on the CPU."""
+        """Say that the device asked for decides."""
         return False
 
     def auxiliary(self, params: AlignTiltsParameters) -> list[Path]:

@@ -37,7 +37,7 @@ class Tomogram:
     Parameters: ClassVar[type[operation.Parameters]] = TomogramParameters
 
     def needs_gpu(self, params: TomogramParameters) -> bool:
-        """Say that it runs on the CPU."""
+        """Say that the device asked for decides."""
         return False
 
     def auxiliary(self, params: TomogramParameters) -> list[Path]:

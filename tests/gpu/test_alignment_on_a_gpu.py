@@ -1,0 +1,99 @@
+"""The alignment of a series on a virtual device: correlations and likelihood as threads have them, shifts found."""
+
+import logging
+from types import ModuleType
+
+import fake_cupy
+import numpy as np
+import pytest
+
+from pypcore.kernels.gpu import devices
+from pypcore.motion.parallel import Threads
+from pypcore.simulate.tilt_score import TiltScore
+from pypcore.simulate.tiltseries import TiltPlan, simulate_series
+from pypcore.tilts import coarse
+from pypcore.tilts.align import align
+from pypcore.tilts.likelihood import Joint, first_model, predict
+from pypcore.tilts.settings import AlignSettings
+from pypcore.tilts.small import SmallSeries, shrink
+from pypcore.tilts.stretch import Band, Frame, spectra
+from pypcore.tilts.workers import Workers
+
+PLAN = TiltPlan(shape=(128, 128), depth=32, angles=(-40, 40, 20), shift=6)
+AXIS = 83.0
+
+
+@pytest.fixture(scope="module")
+def series():
+    return simulate_series("cytosol", PLAN, seed=3)
+
+
+def on_both(work):
+    """Return what ``work(workers)`` gives with threads and on a device."""
+    with Threads(1) as threads:
+        here = work(Workers(threads))
+        with devices.on(1):
+            there = work(Workers(threads, on_gpu=True))
+    return here, there
+
+
+def small_of(series) -> SmallSeries:
+    with Threads(1) as threads:
+        return shrink(series.tilts, 128, threads)
+
+
+def close(found: np.ndarray, expected: np.ndarray, share: float) -> bool:
+    return bool(np.abs(found - expected).max() <= share * np.abs(expected).max())
+
+
+def test_likelihood_and_predictions_are_those_of_threads(series, cupy: ModuleType) -> None:
+    fake_cupy.configure(2)
+    small = small_of(series)
+    frame = Frame(AXIS, series.angles, np.random.default_rng(1).normal(size=(5, 2)))
+    band = Band.up_to((128, 128), 0.12, 0.02)
+
+    def work(workers: Workers) -> list[np.ndarray]:
+        grid = spectra(small, frame, band, workers)
+        model = first_model(band, frame, small.noise, 20.0, grid)
+        joint = Joint(band, frame, model, workers)
+        step = joint.step(grid, 4.0)
+        return [
+            grid, joint.weighed(grid), joint.predicted(grid), joint.evidence(grid), step.shift, step.error,
+            np.array([joint.log_likelihood(grid), joint.log_ratio(grid)]),
+            predict(band, frame, model, grid[:-1], workers), spectra(small, frame, band, workers, [3, 1]),
+        ]  # fmt: skip
+
+    for expected, found in zip(*on_both(work), strict=True):
+        assert found.dtype == expected.dtype
+        assert close(found, expected, 2e-4)
+
+
+@pytest.mark.parametrize("limit", [None, 5 << 20])
+def test_correlations_find_known_shifts(cupy: ModuleType, limit: int | None) -> None:
+    """Of many views at the same time, and of a few where memory allows no more."""
+    fake_cupy.configure(2, limit)
+    rng, shape = np.random.default_rng(2), (96, 128)
+    band = Band.up_to(shape, 0.25, 0.02)
+    reference = band.gather(np.fft.rfft2(rng.normal(size=(6, *shape))).astype(np.complex64))
+    shifts = rng.uniform(-20, 20, (6, 2))
+    shifts[4] = -60, 47  # round the edge
+    moved = band.moved(reference, shifts)
+    moved[5] = 0
+    here, there = on_both(lambda workers: coarse.highest(band, reference, moved, workers))
+    for moves, heights in (here, there):
+        assert np.abs(moves[:5] - shifts[:5]).max() < 0.15
+        assert (heights[:5] > 20).all()
+        assert heights[5] == 0
+        assert not moves[5].any()
+    assert np.allclose(here[0], there[0], atol=1e-3)
+
+
+def test_a_series_is_aligned(series, cupy: ModuleType) -> None:
+    fake_cupy.configure(1)
+    with Threads(1) as threads, devices.on(0):
+        found = align(
+            series.tilts, series.angles, PLAN.pixel_size, AXIS, AlignSettings(axis_search=False, offset_search=False),
+            threads, logging.getLogger("test"), on_gpu=True,
+        )  # fmt: skip
+    assert found.alignment.used.all()
+    assert TiltScore.of(found.alignment, series).shift < 1.0
