@@ -12,11 +12,12 @@ from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
     # movies and their motion
-    "add_filtered": {"reference": "reference.spectra", "cython": "cpu.spectra"},
+    "add_filtered": {"reference": "reference.spectra", "cython": "cpu.spectra", "cupy": "gpu.filter"},
+    "cut_windows": {"reference": "reference.cut", "cupy": "gpu.cut"},
     "lzw_decode": {"reference": "reference.lzw", "cython": "cpu.lzw"},
-    "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient"},
+    "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient", "cupy": "gpu.pack"},
     "patch_gradient": {"reference": "reference.gradient", "cython": "cpu.gradient", "cupy": "gpu.gradient"},
-    "shrink_frame": {"reference": "reference.shrink", "cython": "cpu.shrink"},
+    "shrink_frame": {"reference": "reference.shrink", "cython": "cpu.shrink", "cupy": "gpu.shrink"},
     "sum_frames": {"reference": "reference.sums", "cython": "cpu.sums"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
     "warp_accumulate": {"reference": "reference.warp", "cython": "cpu.warp", "cupy": "gpu.warp"},

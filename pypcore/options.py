@@ -110,9 +110,7 @@ def _with_gpus(operation: Operation, params: Any, resources: Resources, origins:
     return resources
 
 
-def _for_device(
-    operation: Operation, device: str, resources: Resources, origins: dict[str, str]
-) -> Resources:
+def _for_device(operation: Operation, device: str, resources: Resources, origins: dict[str, str]) -> Resources:
     """Return ``resources`` with the GPUs that ``device`` needs; UsageError where gres and it can't both be."""
     asked, split = read_device(device), resources.split
     if asked.kind == "cuda" and not split.asks_gpu:
@@ -122,11 +120,13 @@ def _for_device(
     shared = split.asks_gpu and not gpus  # one of SLURM's shares of a GPU: the task sees one device
     given = f"gres {format_gres(split.gres)}"
     if asked.kind == "cpu" and split.asks_gpu:
-        raise UsageError(f"{operation.name} computes on the CPU, and {given} asks a GPU; give --device cuda, or no gres")
+        raise UsageError(
+            f"{operation.name} computes on the CPU, and {given} asks a GPU; give --device cuda, or no gres"
+        )
     if asked.kind == "cuda" and asked.least > (1 if shared else gpus):
         raise UsageError(
-            f"device {device} names device {asked.least - 1}, and {given} gives a task {1 if shared else gpus}, numbered "
-            f"from 0; give --gres gpu:{asked.least}, or --device cuda for all"
+            f"device {device} names device {asked.least - 1}, and {given} gives a task {1 if shared else gpus}, "
+            f"numbered from 0; give --gres gpu:{asked.least}, or --device cuda for all"
         )
     if asked.ordinals and gpus > asked.least:
         raise UsageError(f"device {device} uses {len(asked.ordinals)} GPUs, and {given} asks {gpus}; ask for less")

@@ -8,9 +8,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pypcore.kernels.gpu.memory import set_limits
@@ -62,7 +62,7 @@ def each(ordinals: Sequence[int], work: Callable[[int], Product]) -> list[Produc
 def shares(count: int, parts: int) -> list[range]:
     """Cut 0 ... count - 1 into so many pieces that follow each other, as even as they can be; the last may be empty."""
     edges = [count * part // parts for part in range(parts + 1)]
-    return [range(low, high) for low, high in zip(edges, edges[1:], strict=False)]
+    return [range(low, high) for low, high in pairwise(edges)]
 
 
 def take_turns(ordinals: Sequence[int], items: Sequence[Any], work: Callable[[int, Any], Product]) -> list[Product]:
@@ -87,7 +87,7 @@ def take_turns(ordinals: Sequence[int], items: Sequence[Any], work: Callable[[in
     return results  # type: ignore[return-value]
 
 
-def added(parts: Sequence[NDArray[np.generic]]) -> Any:
+def added(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Return the sum of the devices' sums (on the host), one after another: the same bits for as many devices."""
     total = parts[0]
     for part in parts[1:]:

@@ -19,7 +19,7 @@ _ROUNDING = 2e-3  # cells: wider than single precision can be off
 
 @dataclass(frozen=True)
 class Particles:
-    """What the kernels are told of N images: arguments of ``insert_slices``, ``tables`` and ``curves`` on the device."""
+    """What the kernels are told of N images, as ``insert_slices`` is; ``tables`` and ``curves`` lie on the device."""
 
     matrices: Float64  # [N, 3, 3]
     shifts: Float64  # [N, 2]
@@ -106,7 +106,7 @@ def insert_slices(
 
     given = Particles(matrices, shifts, ctf, cupy.asarray(tables), table_of, cupy.asarray(curves), curve_of)
     there, middle = cupy.asarray(spectra), len(volume) // 2
-    for first, last in ([(1 - beyond, beyond)] if nearest == 0 else [(1 - beyond, 1 - nearest), (nearest, beyond)]):
+    for first, last in [(1 - beyond, beyond)] if nearest == 0 else [(1 - beyond, 1 - nearest), (nearest, beyond)]:
         planes = slice(max(0, middle + first), min(len(volume), middle + last))
         cells = cupy.asarray(volume[planes])
         add_slices(cells, planes.start, there, order, given)

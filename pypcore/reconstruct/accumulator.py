@@ -2,7 +2,7 @@
 
 Threads share the two volumes: each takes a slab of planes of one of them, and of each image the samples that fall
 there, so no cell has two writers and none needs a copy. Images go into a cell in the order given, whatever the number
-of threads and slabs: the same calls of ``add`` give the same bits. Sums are float32. GPUs do likewise (``device_sums``).
+of threads and slabs: the same calls of ``add`` give the same bits. Sums are float32. On GPUs: ``device_sums``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

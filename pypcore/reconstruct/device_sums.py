@@ -7,6 +7,7 @@ GPUs there are. Two GPUs have a half map each; more share the planes of a half, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def shares(halves: int, planes: int, count: int) -> list[list[Share]]:
     parts = [work[-1] * n / count * (1 - 1e-9) for n in range(1, count)]
     edges = [0, *(1 + int(np.searchsorted(work, part)) for part in parts), halves * planes]
     found = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         own = [(half, max(low - half * planes, 0), min(high - half * planes, planes)) for half in range(halves)]
         found.append([Share(half, slice(first, last)) for half, first, last in own if first < last])
     return found

@@ -10,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.tilts.workers import Workers
 from pypcore.tilts import coarse
 from pypcore.tilts.climb import climb
 from pypcore.tilts.likelihood import first_model
 from pypcore.tilts.matching import Fit, centred, match, settle
 from pypcore.tilts.small import SmallSeries
 from pypcore.tilts.stretch import Band, Frame, spectra, window_shape
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.tilts.workers import Workers
 from pypcore.tilts.stretch import Band, Frame, Grid, window
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 

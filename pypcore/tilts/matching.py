@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.tilts.workers import Workers
 from pypcore.tilts.likelihood import Joint, Model, measure
 from pypcore.tilts.small import SmallSeries
 from pypcore.tilts.stretch import Band, Frame, Grid, spectra
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 

@@ -7,10 +7,10 @@ the likelihood, which has the slab's thickness in it, is highest where it lies f
 
 from dataclasses import replace
 
-from pypcore.tilts.workers import Workers
 from pypcore.tilts.climb import climb
 from pypcore.tilts.matching import Fit, settle
 from pypcore.tilts.small import SmallSeries
+from pypcore.tilts.workers import Workers
 
 LIMIT = 20.0  # degrees
 _STEEPEST = 88.0  # degrees of tilt that a stretched view can still be made of

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pypcore.geometry import tilt_rotation
 from pypcore.kernels import fft
 from pypcore.kernels.cpu.affine import sample_affine
-from pypcore.tilts.workers import Workers
 from pypcore.tilts.small import SmallSeries, fade
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 Grid = NDArray[np.complex64]
@@ -127,7 +127,9 @@ def cut_on_gpu(small: SmallSeries, frame: Frame, chosen: list[int], shape: tuple
 
     from pypcore.kernels.gpu.affine import sample_many
 
-    grids = [np.concatenate([origin, matrix.ravel()]) for matrix, origin in (_grid(small, frame, v, shape) for v in chosen)]
+    grids = [
+        np.concatenate([origin, matrix.ravel()]) for matrix, origin in (_grid(small, frame, v, shape) for v in chosen)
+    ]
     out = cupy.empty((len(chosen), *shape), cupy.float32)
     sample_many(workers.there(small.views), np.array(chosen, np.int32), np.array(grids), out)
     return out

@@ -39,13 +39,13 @@ class Workers:
             pass
 
     def pieces(self, count: int, each: int) -> list[slice]:
-        """Cut ``range(count)``: one at a time for threads, as many as memory allows, ``each`` bytes apiece, for a GPU."""
+        """Cut ``range(count)``: single ones for threads, for a GPU as many of ``each`` bytes as it has room for."""
         size = 1
         if self.on_gpu:
             from pypcore.kernels.gpu import memory
 
             memory.need(each, "a column of frequencies of an alignment")
-            size = max(1, memory.room() // (2 * each))
+            size = max(1, memory.room() // (2 * max(each, 1)))
         return [slice(low, min(low + size, count)) for low in range(0, count, size)]
 
     def there(self, array: NDArray[Any]) -> Any:

@@ -31,7 +31,7 @@ class DeviceStack:
         """Take ``stack`` [tile, T, u, ROW] to the devices; ``weights`` [T, k] of its images, unless they have them."""
         self.stack, self.weights, self.ordinals = stack, weights, ordinals
         self.held: dict[int, Any] = {}  # tiles on their devices: as many as there is room for
-        devices.each(ordinals, lambda place: [self._hold(tile) for tile in self._own(place)])
+        devices.each(ordinals, self._hold)
 
     def backproject(self, lines: Array, parts: Sequence[slice], planes: range, out: Sequence[Volume]) -> None:
         """Do as ``wbp.backproject``."""
@@ -45,9 +45,10 @@ class DeviceStack:
     def _own(self, place: int) -> range:
         return range(place, len(self.stack), len(self.ordinals))
 
-    def _hold(self, tile: int) -> None:
-        if memory.room() > 2 * _WEIGHING * self.stack[tile].nbytes:  # and as much again for the work to come
-            self.held[tile] = self._weighted(tile)
+    def _hold(self, place: int) -> None:
+        for tile in self._own(place):
+            if memory.room() > 2 * _WEIGHING * self.stack[tile].nbytes:  # and as much again for the work to come
+                self.held[tile] = self._weighted(tile)
 
     def _weighted(self, tile: int) -> Any:
         import cupy

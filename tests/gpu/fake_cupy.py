@@ -86,6 +86,8 @@ class Device:
     def synchronize(self) -> None:
         """Nothing is ever pending here."""
 
+    attributes = {"MemoryClockRate": 1_000_000, "GlobalMemoryBusWidth": 1024}  # noqa: RUF012
+
     @property
     def mem_info(self) -> tuple[int, int]:
         """Bytes free and in all."""
@@ -410,13 +412,17 @@ cuda = types.SimpleNamespace(
     Device=Device,
     Stream=Stream,
     Event=Event,
+    get_elapsed_time=lambda begin, end: 1.0,
     get_current_stream=_get_current_stream,
     cufft=None,
     memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
     runtime=types.SimpleNamespace(
         getDeviceCount=lambda: _count,
         getDeviceProperties=lambda number: {
-            "name": b"Virtual GPU", "major": 9, "minor": 0, "totalGlobalMem": _limit.get(number) or 80 * 2**30
+            "name": b"Virtual GPU",
+            "major": 9,
+            "minor": 0,
+            "totalGlobalMem": _limit.get(number) or 80 * 2**30,
         },
         runtimeGetVersion=lambda: 12090,
         driverGetVersion=lambda: 12090,

@@ -8,7 +8,14 @@ import slices_cases
 import tomogram_cases
 
 CASES = motion_cases.CASES | slices_cases.CASES | tomogram_cases.CASES
-SIZE = {"backproject": 1, "extract_slices": 4, "insert_slices": 4, "project": 1}  # of the others: 8
+SIZE = {  # of the others: 8
+    "backproject": 1,
+    "cut_windows": 4,
+    "extract_slices": 4,
+    "insert_slices": 4,
+    "project": 1,
+    "shrink_frame": 2,
+}
 TILTS = slice(6, 8)  # a grazing one among them
 
 

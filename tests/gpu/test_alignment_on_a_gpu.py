@@ -19,7 +19,7 @@ from pypcore.tilts.small import SmallSeries, shrink
 from pypcore.tilts.stretch import Band, Frame, spectra
 from pypcore.tilts.workers import Workers
 
-PLAN = TiltPlan(shape=(128, 128), depth=32, angles=(-40, 40, 20), shift=6)
+PLAN = TiltPlan(shape=(192, 192), depth=48, angles=(-45, 45, 9), shift=10)
 AXIS = 83.0
 
 
@@ -39,7 +39,7 @@ def on_both(work):
 
 def small_of(series) -> SmallSeries:
     with Threads(1) as threads:
-        return shrink(series.tilts, 128, threads)
+        return shrink(series.tilts, 192, threads)
 
 
 def close(found: np.ndarray, expected: np.ndarray, share: float) -> bool:
@@ -49,8 +49,8 @@ def close(found: np.ndarray, expected: np.ndarray, share: float) -> bool:
 def test_likelihood_and_predictions_are_those_of_threads(series, cupy: ModuleType) -> None:
     fake_cupy.configure(2)
     small = small_of(series)
-    frame = Frame(AXIS, series.angles, np.random.default_rng(1).normal(size=(5, 2)))
-    band = Band.up_to((128, 128), 0.12, 0.02)
+    frame = Frame(AXIS, series.angles, np.random.default_rng(1).normal(size=(11, 2)))
+    band = Band.up_to((192, 192), 0.12, 0.02)
 
     def work(workers: Workers) -> list[np.ndarray]:
         grid = spectra(small, frame, band, workers)

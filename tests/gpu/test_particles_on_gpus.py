@@ -1,4 +1,4 @@
-"""Particles to maps and back on virtual devices: as on the CPU, the truth found, the same bits on one and on several."""
+"""Particles to maps and back on virtual devices: as on the CPU, the truth found, the same bits on one and several."""
 
 from dataclasses import dataclass
 from types import ModuleType

@@ -14,8 +14,8 @@ from pypcore.tomogram import weighting
 from pypcore.tomogram.reconstruct import Tomogram, reconstruct
 from pypcore.tomogram.settings import TomogramSettings
 
-SHAPE, MB = (12, 70, 40), 1 << 20  # two tiles of slices
-SERIES = TiltAlignment.of_axis(np.arange(-60.0, 61, 12), 0.0, None, (70, 40), 10.0)
+SHAPE, MB = (8, 70, 24), 1 << 20  # two tiles of slices
+SERIES = TiltAlignment.of_axis(np.arange(-60.0, 61, 20), 0.0, None, (70, 24), 10.0)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def made(tilts: np.ndarray, compute: Compute, **how: object) -> Tomogram:
     "how",
     [
         {"halves": "tilts"},
-        {"method": "sirt", "iterations": 5, "halves": "frames", "nonnegative": True},
-        {"method": "sirt", "iterations": 2, "subsets": 3, "halves": "tilts"},
+        {"method": "sirt", "iterations": 2, "halves": "frames", "nonnegative": True},
+        {"method": "sirt", "iterations": 1, "subsets": 3, "halves": "tilts"},
     ],
     ids=["wbp", "sirt", "subsets"],
 )
@@ -54,7 +54,7 @@ def test_as_on_the_cpu_and_the_same_bits_on_several(
 ) -> None:
     fake_cupy.configure(3)
     expected = made(blobs[1], CPU, **how)
-    for count in (1, 2, 3):
+    for count in (1, 2, 3) if how.get("method") != "sirt" else (1, 3):
         found = made(blobs[1], Compute("cuda", tuple(range(count))), **how)
         for name in ("volume", "half1", "half2"):
             one, other = getattr(found, name), getattr(expected, name)
@@ -67,18 +67,18 @@ def test_as_on_the_cpu_and_the_same_bits_on_several(
 
 def test_the_specimen_is_found(blobs: tuple[np.ndarray, np.ndarray], cupy: ModuleType) -> None:
     truth, tilts = blobs
-    found = made(tilts, Compute("cuda", (0,)), method="sirt", iterations=15, nonnegative=True)
+    found = made(tilts, Compute("cuda", (0,)), method="sirt", iterations=5, nonnegative=True)
     assert np.corrcoef(found.volume.ravel(), truth.ravel())[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("how", [{}, {"method": "sirt", "iterations": 2}], ids=["wbp", "sirt"])
+@pytest.mark.parametrize("how", [{}, {"method": "sirt", "iterations": 1}], ids=["wbp", "sirt"])
 def test_little_memory_changes_no_bit_and_too_little_is_said(
     blobs: tuple[np.ndarray, np.ndarray], cupy: ModuleType, how: dict[str, object]
 ) -> None:
     expected = made(blobs[1], Compute("cuda", (0,)), **how).volume
-    fake_cupy.configure(1, int(1.6 * MB))
+    fake_cupy.configure(1, int(0.8 * MB))
     assert made(blobs[1], Compute("cuda", (0,)), **how).volume.tobytes() == expected.tobytes()
-    assert fake_cupy.peak()[0] <= 1.5 * MB
+    assert fake_cupy.peak()[0] <= 0.8 * MB
     fake_cupy.configure(1, 20_000)
     with pytest.raises(TooLarge, match="on device 0"):
         made(blobs[1], Compute("cuda", (0,)), **how)
