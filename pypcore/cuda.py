@@ -4,7 +4,11 @@
 compiler that kernels need at run time is asked for its version. Imports CuPy only when called.
 """
 
+import hashlib
+import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _ADVICE = {  # cudaError_t -> what to tell the user
@@ -39,6 +43,7 @@ class Cuda:
 
 def cuda_here() -> Cuda:
     """Ask CuPy what there is."""
+    os.environ.setdefault("CUPY_CACHE_DIR", str(kernel_cache()))
     try:
         import cupy
     except ImportError as error:
@@ -73,6 +78,17 @@ def cuda_here() -> Cuda:
         f"a driver that knows CUDA {driver // 1000}.{driver % 1000 // 10}"
     )
     return Cuda(count, described=described, models=tuple(models))
+
+
+def kernel_cache() -> Path:
+    """Return the folder where CuPy keeps what it compiled, unless CUPY_CACHE_DIR names one.
+
+    One for each environment: what is kept is known by the headers' paths, among other things. Beside Numba's (see
+    ``kernels/_jit.py``), so that PYPCORE_CACHE_DIR moves both off a home that is small or slow.
+    """
+    named = os.environ.get("PYPCORE_CACHE_DIR")
+    root = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pypcore"
+    return root / f"cupy-{hashlib.sha256(sys.prefix.encode()).hexdigest()[:12]}"
 
 
 def _why(error: Any, runtime: Any, major: int) -> str:

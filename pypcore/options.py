@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pypcore.compute import read_device
 from pypcore.errors import UsageError
 from pypcore.job import Job
+from pypcore.lanes import count_lanes
 from pypcore.operation import Operation, get_operation
 from pypcore.operations.on_device import OnDevice, device_of
 from pypcore.request import Policy, Request, read_config
@@ -130,6 +131,12 @@ def _for_device(operation: Operation, device: str, resources: Resources, origins
         )
     if asked.ordinals and gpus > asked.least:
         raise UsageError(f"device {device} uses {len(asked.ordinals)} GPUs, and {given} asks {gpus}; ask for less")
+    lanes = count_lanes(operation, device, gpus)
+    if lanes > split.threads:
+        raise UsageError(
+            f"{operation.name} does an item on each of a task's {gpus} GPUs, and threads {split.threads} are fewer; "
+            f"give --threads {gpus} or more, or name the GPUs for one item on all of them (--device cuda:0,1)"
+        )
     return replace(resources, split=split)
 
 

@@ -34,6 +34,8 @@ class MotionCorr:
     summary: ClassVar[str] = "Correct movies for beam-induced motion and sum them, dose-weighted"
 
     Parameters: ClassVar[type[operation.Parameters]] = MotionCorrParameters
+    item_per_gpu: ClassVar[bool] = True
+    """Of several GPUs that a task has, each does a movie of its own, unless --device names them: see lanes.py."""
 
     def needs_gpu(self, params: MotionCorrParameters) -> bool:
         """Say whether it is told to compute on one."""

@@ -91,7 +91,7 @@ class Device:
     @property
     def mem_info(self) -> tuple[int, int]:
         """Bytes free and in all."""
-        total = _limit[self.id] or 80 * 2**30
+        total = _limit.get(self.id) or 80 * 2**30
         return total - _used.get(self.id, 0), total
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pypcore import compute, options
 from pypcore.compute import CPU, Asked, decide, read_device, refuse_unusable
+from pypcore.cuda import kernel_cache
 from pypcore.errors import SetupError, UsageError
 from pypcore.operations.on_device import OnDevice
 from pypcore.operations.rehearse import Rehearse
@@ -107,6 +108,15 @@ def test_an_operation_of_the_cpu_has_no_device(tmp_path: Path) -> None:
     request = prepare("rehearse", ["in"], tmp_path / "job", {}).request
     with pytest.raises(UsageError, match="rehearse has no parameter 'device'"):
         refresh(request, {"device": "cuda"})
+
+
+def test_compiled_kernels_are_kept_apart_for_each_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYPCORE_CACHE_DIR", "/scratch/me")
+    monkeypatch.setattr(sys, "prefix", "/one")
+    one = kernel_cache()
+    monkeypatch.setattr(sys, "prefix", "/other")
+    assert one.parent == kernel_cache().parent == Path("/scratch/me")
+    assert one != kernel_cache()
 
 
 # ---- in the task
