@@ -36,6 +36,8 @@ class Tomogram:
 
     Parameters: ClassVar[type[operation.Parameters]] = TomogramParameters
 
+    item_per_gpu: ClassVar[bool] = True  # a task's GPUs have a series each, unless they are named
+
     def needs_gpu(self, params: TomogramParameters) -> bool:
         """Say that the device asked for decides."""
         return False

@@ -88,10 +88,15 @@ class DeviceStack:
 class DeviceSirt:
     """The solvers of a series, on each device."""
 
-    def __init__(self, make: Callable[[Operators], list[Sirt]], ordinals: Sequence[int]) -> None:
-        """``make`` returns the solvers of all volumes, for the device that is current."""
+    def __init__(self, make: Callable[[Operators], list[Sirt]], size: int, ordinals: Sequence[int]) -> None:
+        """``make`` returns the solvers of all volumes, for the device that is current; ``size``: what they take."""
+
+        def solvers(place: int) -> list[Sirt]:
+            memory.need(size, "the paths of all rays")
+            return make(on_gpu())
+
         self.ordinals = ordinals
-        self.solvers = devices.each(ordinals, lambda place: make(on_gpu()))
+        self.solvers = devices.each(ordinals, solvers)
 
     def run(self, jobs: Sequence[Job], images: Callable[[Job], Volume], out: Callable[[Job], Volume]) -> None:
         """Solve tiles, each on a device that is free: ``images(job)`` [T, u, ROW] into ``out(job)`` [z, y, x]."""

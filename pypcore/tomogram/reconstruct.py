@@ -17,7 +17,7 @@ from pypcore.tomogram.hand import HandCheck, check_hand
 from pypcore.tomogram.memory import MemoryPlan, plan_memory, volumes_of
 from pypcore.tomogram.resample import Aligner
 from pypcore.tomogram.settings import TomogramSettings
-from pypcore.tomogram.sirt import Operators, Sirt, on_cpu
+from pypcore.tomogram.sirt import Operators, Sirt, on_cpu, tile_bytes
 from pypcore.tomogram.stack import ROW, empty_stack, put
 from pypcore.tomogram.views import Views, shift_planes
 from pypcore.tomogram.wbp import backproject
@@ -258,7 +258,8 @@ class Reconstruction:
         if self.compute.on_gpu:
             from pypcore.tomogram.device_stack import DeviceSirt
 
-            return DeviceSirt(self._solvers, self.compute.ordinals).run
+            size = 4 * tile_bytes(self.settings, len(self.chosen), self.views.width, 1) * volumes_of(self.settings)
+            return DeviceSirt(self._solvers, size, self.compute.ordinals).run
         solvers, turn = self._solvers(on_cpu()), kernels.get("tile_to_planes", "cython")
 
         def solve(jobs: list[Job], images: Callable[[Job], Volume], out: Callable[[Job], Volume]) -> None:

@@ -25,6 +25,10 @@ AXIS = 83.0
 
 @pytest.fixture(scope="module")
 def series():
+    return simulate()
+
+
+def simulate():
     return simulate_series("cytosol", PLAN, seed=3)
 
 
@@ -88,12 +92,15 @@ def test_correlations_find_known_shifts(cupy: ModuleType, limit: int | None) -> 
     assert np.allclose(here[0], there[0], atol=1e-3)
 
 
-def test_a_series_is_aligned(series, cupy: ModuleType) -> None:
-    fake_cupy.configure(1)
+def error_on_gpu(series) -> float:
+    """Align on the first device; return the error of the shifts, px."""
+    asked = AlignSettings(axis_search=False, offset_search=False)
+    given = (series.tilts, series.angles, PLAN.pixel_size, AXIS, asked)
     with Threads(1) as threads, devices.on(0):
-        found = align(
-            series.tilts, series.angles, PLAN.pixel_size, AXIS, AlignSettings(axis_search=False, offset_search=False),
-            threads, logging.getLogger("test"), on_gpu=True,
-        )  # fmt: skip
+        found = align(*given, threads, logging.getLogger("test"), on_gpu=True)
     assert found.alignment.used.all()
-    assert TiltScore.of(found.alignment, series).shift < 1.0
+    return TiltScore.of(found.alignment, series).shift
+
+
+def test_a_series_is_aligned(series, cupy: ModuleType) -> None:
+    assert error_on_gpu(series) < 1.0

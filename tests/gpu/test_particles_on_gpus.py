@@ -33,6 +33,10 @@ class Case:
 
 @pytest.fixture(scope="module")
 def case() -> Case:
+    return simulate()
+
+
+def simulate() -> Case:
     molecule = simulated.chain(count=150, sigma=0.8 * PIXEL)
     given = simulated.random_particles(150, 1)
     images = simulated.images(molecule, given, BOX, PIXEL, simulated.Microscope())
