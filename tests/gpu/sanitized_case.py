@@ -7,14 +7,11 @@ import sys
 
 import fake_cupy
 import fake_cupyx
-import numpy as np
-from motion_cases import CASES
 from mutants import MUTANTS
+from small_cases import small
 
 import pypcore.kernels.gpu.module as loader
 from pypcore import kernels
-
-SIZES = {"cut_windows": 4, "shrink_frame": 2}  # of the cases: 1024 threads are the most that are watched, else 8
 
 
 def main(kernel: str, mutant: str = "") -> None:
@@ -24,8 +21,7 @@ def main(kernel: str, mutant: str = "") -> None:
     chosen, read = next((one for one in MUTANTS if str(one) == mutant), None), loader.read_source
     if chosen:
         loader.read_source = lambda source: chosen.text() if source == chosen.source else read(source)
-    arguments, _ = CASES[kernel](np.random.default_rng(8), SIZES.get(kernel, 8))
-    kernels.get(kernel, "cupy")(*arguments)
+    kernels.get(kernel, "cupy")(*small(kernel))
 
 
 if __name__ == "__main__":

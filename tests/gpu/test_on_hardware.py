@@ -7,7 +7,10 @@ import logging
 
 import numpy as np
 import pytest
+import test_alignment_on_a_gpu as alignment
 import test_motion_on_devices as motion
+import test_particles_on_gpus as particles
+import test_tomogram_on_gpus as tomogram
 from parity import SIZES, assert_agrees
 
 from pypcore import kernels
@@ -16,6 +19,7 @@ from pypcore.cuda import cuda_here
 from pypcore.kernels.gpu import devices, memory
 from pypcore.kernels.gpu.copies import Copies
 from pypcore.motion import correct_movie
+from pypcore.reconstruct.arrays import backproject
 
 pytestmark = pytest.mark.gpu
 
@@ -51,6 +55,31 @@ def test_known_motion_comes_back_on_each_number_of_devices(count: int) -> None:
         assert motion.rms(found.field.whole, expected.field.whole) < 0.01
         assert np.abs(found.micrograph - expected.micrograph).max() < 0.02 * expected.micrograph.std()
         assert np.array_equal(found.micrograph, correct(tuple(range(some))).micrograph)
+
+
+def test_sums_of_particles_are_the_same_bits_on_each_number_of_devices(count: int) -> None:
+    case = particles.simulate()
+    here, one = (particles.added(case, compute).sums for compute in (particles.CPU, particles.gpus(1)))
+    assert np.abs(one - here).max() < 1e-4 * np.abs(here).max()
+    for some in range(2, count + 1):
+        assert np.array_equal(particles.added(case, particles.gpus(some)).sums, one)
+    made = backproject(case.images, case.poses, case.ctf, pixel_size=particles.PIXEL, compute=particles.gpus(count))
+    assert np.corrcoef(made.ravel(), case.truth.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("method", ["wbp", "sirt"])
+def test_tomograms_are_the_same_bits_on_each_number_of_devices(count: int, method: str) -> None:
+    _, tilts = tomogram.simulate()
+    here = tomogram.made(tilts, Compute(), method=method, halves="tilts").volume
+    one = tomogram.made(tilts, Compute("cuda", (0,)), method=method, halves="tilts").volume
+    assert np.abs(one - here).max() < 1e-4 * np.abs(here).max()
+    for some in range(2, count + 1):
+        found = tomogram.made(tilts, Compute("cuda", tuple(range(some))), method=method, halves="tilts")
+        assert np.array_equal(found.volume, one)
+
+
+def test_a_tilt_series_is_aligned(count: int) -> None:
+    assert alignment.error_on_gpu(alignment.simulate()) < 1.0
 
 
 def test_where_memory_runs_out_it_goes_on_with_less(count: int, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,12 @@ CASE = str(Path(__file__).with_name("sanitized_case.py"))
 NAMES = [name for name in kernels.names() if "cupy" in kernels.variants(name)]
 
 
-SOON = {"patch_gradient", "no-barrier", "too-small"}  # the others take minutes together: make test-long runs them
+SOON = {
+    "insert_slices",
+    "patch_gradient",
+    "no-barrier",
+    "too-small",
+}  # the others take minutes together: make test-long runs them
 
 
 def _cases(of: list[tuple[object, str]]) -> list[Any]:
