@@ -1,12 +1,13 @@
 # Each target sets up what it needs (.ci/setup), from nothing: no virtual environment to make or activate.
 PYTHON ?= python3
 BIN := .venv/bin
+CUDA ?= cuda12
 PROGRAMS ?= $(HOME)/.cache/pypcore-programs
 BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*.px[di] kernels/cpu/*.h)
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-long test-programs lint types wheel docs bench format relion browser slurm clean
+.PHONY: help demo test test-long test-programs lint types wheel docs bench gpu-test gpu-bench format relion browser slurm clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,23 @@ docs: .venv/dev  ## build the site of the documents: build/site/index.html
 
 bench: .venv/runtime  ## measure, beside RELION and the floor, and print the table
 	$(BIN)/python -m bench
+
+gpu-test: build/gpu/ready  ## on a machine with an NVIDIA GPU: the same checks on it (CUDA=cuda13 for drivers from 580 on)
+	build/gpu/bin/pytest -m gpu tests/gpu
+	CUDA_LAUNCH_BLOCKING=1 build/gpu/bin/pytest -m gpu tests/gpu/test_on_hardware.py
+	@if command -v compute-sanitizer >/dev/null; then for tool in memcheck racecheck synccheck; do \
+	    compute-sanitizer --tool $$tool --error-exitcode 9 build/gpu/bin/pytest -q -m gpu tests/gpu/test_on_hardware.py -k "kernel and 8" || exit 1; \
+	done; else echo "compute-sanitizer is not on PATH: left out"; fi
+
+gpu-bench: build/gpu/ready  ## on such a machine: times, bandwidths, ratios to the CPU and to what the GPU can do
+	build/gpu/bin/python -m bench.gpu
+
+# CuPy with the toolkit's libraries, beside the tests' own: the two extras exclude each other, so apart from .venv.
+build/gpu/ready: $(BUILT_FROM)
+	test -x build/gpu/bin/pip || $(PYTHON) -m venv build/gpu
+	build/gpu/bin/pip install --quiet --editable '.[dev,$(CUDA)]'
+	build/gpu/bin/python -c 'from pypcore.cuda import cuda_here; here = cuda_here(); print(here); exit(0 if here.devices else 3)'
+	touch $@
 
 format: .venv/dev  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix

@@ -16,12 +16,12 @@ from bench.cases import MovieCase, make
 from pypcore.formats.gain import load_gain
 from pypcore.formats.movies import open_movie
 from pypcore.kernels import fft
-from pypcore.motion import MotionSettings, coarse, correct, correct_movie, estimate, patches, summing
+from pypcore.motion import MotionSettings, coarse, correct, correct_movie, estimate, on_cpu, patches, summing
 
 # What is measured: where it is called from, its name there, and what it is called here; indented ones are parts.
 STAGES: tuple[tuple[Any, str, str], ...] = (
     (correct, "Frames", "frames: decode, sum, hot pixels"),
-    (correct, "shrink", "small copy"),
+    (on_cpu, "shrink", "small copy"),
     (correct, "estimate", "motion"),
     (coarse, "align", "  whole frame, coarse"),
     (patches.Patches, "measure", "  patches: cut, transform, first round"),

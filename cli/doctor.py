@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from pypcore.checkup import AMBER, GREEN, RED, Finding, look_here
 from pypcore.cli.common import JsonOption, console, duration, print_json
+from pypcore.cuda import cuda_here
 from pypcore.errors import SetupError, UsageError
 from pypcore.machine import this_machine
 from pypcore.programs.check import programs
@@ -80,10 +81,24 @@ def _this_machine() -> Iterator[Finding]:
     models = [gpu.model for gpu in machine.gpus]
     gpus = ", ".join(f"{models.count(model)} x {model}" for model in dict.fromkeys(models)) or "no GPU"
     yield Finding(GREEN, "this machine", f"{len(machine.cores)} threads, {format_memory(machine.memory)}, {gpus}")
-    yield from look_here(Path.cwd(), len(machine.gpus))
+    yield from look_here(Path.cwd())
+    yield from _gpus(bool(models))
     relion = shutil.which(RELION)
     yield Finding(GREEN, "RELION", f"{relion or 'not on PATH'}{'' if relion else '; no job needs it'}")
     yield _programs(Path.cwd())
+
+
+def _gpus(there: bool) -> Iterator[Finding]:
+    """Say whether pypcore can compute on GPUs here; that it can't is amber only where there is one."""
+    cuda = cuda_here()
+    if not cuda.devices:
+        found, do = f"--device cuda can't be used here: {cuda.reason}", "see docs/gpu.md" if there else ""
+        yield Finding(AMBER if there else GREEN, "CUDA", found, do)
+        return
+    yield Finding(GREEN, "CUDA", cuda.described)
+    for number, model in enumerate(cuda.models):
+        memory = f"{model.memory / 2**30:.1f} GB"
+        yield Finding(GREEN, f"cuda:{number}", f"{model.name}, {memory}, compute capability {model.capability / 10}")
 
 
 def _programs(project: Path) -> Finding:

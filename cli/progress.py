@@ -25,6 +25,7 @@ class Shown(Silent):
         self.live = console.is_terminal
         self.total = self.done = self.failed = 0
         self.shares: dict[int, float] = {}
+        self.devices = {"cpu"}  # told of; the CPU, where nobody asked for anything else, needs no word
         self.began_at = self.said_at = time.monotonic()
         self._lock = threading.Lock()
         self.bar = Progress(
@@ -70,6 +71,13 @@ class Shown(Silent):
         with self._lock:
             self.shares[item] = share
             self._show()
+
+    def computing(self, device: str) -> None:
+        """Say what is computed on, and why, where that was chosen."""
+        with self._lock:
+            if device not in self.devices:
+                self.devices.add(device)
+                self.console.print(f"computing on {escape(device)}")
 
     def ended(self, record: Record) -> None:
         """Count an item as done, or say how it failed."""

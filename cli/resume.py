@@ -27,6 +27,9 @@ def resume(
     threads: Annotated[int | None, typer.Option(help=RESOURCE_HELP["threads"])] = None,
     memory: Annotated[str | None, typer.Option(help=RESOURCE_HELP["memory"])] = None,
     walltime: Annotated[str | None, typer.Option(help=RESOURCE_HELP["walltime"])] = None,
+    device: Annotated[
+        str | None, typer.Option(help="What to compute on from here on, cpu, cuda, cuda:0,1 or auto; items done stay.")
+    ] = None,
     total_threads: Annotated[int | None, typer.Option(help="Threads of all tasks together; 0: no limit.")] = None,
     item_timeout: Annotated[str | None, typer.Option(help="Time limit of one item, in the forms of walltime.")] = None,
     merge_memory: Annotated[str | None, typer.Option(help="Memory per thread of Merge, GB.")] = None,
@@ -58,6 +61,7 @@ def resume(
         "threads": threads,
         "memory": memory,
         "walltime": walltime,
+        "device": device,
         "total_threads": total_threads,
         "item_timeout": item_timeout,
         "merge_memory": merge_memory,

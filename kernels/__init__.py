@@ -12,24 +12,40 @@ from typing import Any
 
 _REGISTRY: dict[str, dict[str, str]] = {
     # movies and their motion
-    "add_filtered": {"reference": "reference.spectra", "cython": "cpu.spectra"},
+    "add_filtered": {"reference": "reference.spectra", "cython": "cpu.spectra", "cupy": "gpu.filter"},
+    "cut_windows": {"reference": "reference.cut", "cupy": "gpu.cut"},
     "lzw_decode": {"reference": "reference.lzw", "cython": "cpu.lzw"},
-    "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient"},
+    "pack_spectra": {"reference": "reference.gradient", "cython": "cpu.gradient", "cupy": "gpu.pack"},
     "patch_gradient": {"reference": "reference.gradient", "cython": "cpu.gradient", "cupy": "gpu.gradient"},
-    "shrink_frame": {"reference": "reference.shrink", "cython": "cpu.shrink"},
+    "shrink_frame": {"reference": "reference.shrink", "cython": "cpu.shrink", "cupy": "gpu.shrink"},
     "sum_frames": {"reference": "reference.sums", "cython": "cpu.sums"},
     "unpack_nibbles": {"reference": "reference.nibbles", "cython": "cpu.nibbles"},
     "warp_accumulate": {"reference": "reference.warp", "cython": "cpu.warp", "cupy": "gpu.warp"},
     # particles: slices in and out of sums
-    "extract_slices": {"reference": "reference.slices", "cython": "cpu.slices"},
-    "insert_slices": {"reference": "reference.slices", "cython": "cpu.slices", "numba": "cpu.slices_numba"},
+    "extract_slices": {"reference": "reference.slices", "cython": "cpu.slices", "cupy": "gpu.slices"},
+    "insert_slices": {
+        "reference": "reference.slices",
+        "cython": "cpu.slices",
+        "numba": "cpu.slices_numba",
+        "cupy": "gpu.slices",
+    },
     "rotate_sums": {"reference": "reference.rotate", "numba": "cpu.rotate"},
     # tilt series and tomograms
-    "backproject": {"reference": "reference.tomogram", "cython": "cpu.tomogram", "numba": "cpu.tomogram_numba"},
+    "backproject": {
+        "reference": "reference.tomogram",
+        "cython": "cpu.tomogram",
+        "numba": "cpu.tomogram_numba",
+        "cupy": "gpu.tomogram",
+    },
     "deposit_points": {"reference": "reference.points", "numba": "cpu.points"},
     "planes_to_tile": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
-    "project": {"reference": "reference.tomogram", "cython": "cpu.tomogram", "numba": "cpu.tomogram_numba"},
-    "sample_affine": {"reference": "reference.affine", "numba": "cpu.affine"},
+    "project": {
+        "reference": "reference.tomogram",
+        "cython": "cpu.tomogram",
+        "numba": "cpu.tomogram_numba",
+        "cupy": "gpu.tomogram",
+    },
+    "sample_affine": {"reference": "reference.affine", "numba": "cpu.affine", "cupy": "gpu.affine"},
     "sample_grid": {"reference": "reference.resample", "numba": "cpu.resample"},
     "tile_to_planes": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
 }

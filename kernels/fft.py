@@ -10,6 +10,7 @@ results differ in the last bit, so one job uses one of them: whoever starts the 
         ...
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,10 +61,18 @@ def library(name: str) -> Iterator[None]:
 
 @cache
 def _mkl() -> Any:
-    """Import MKL's transforms and hold them to one thread a call."""
+    """Import MKL's transforms, without threads of their own.
+
+    Its layer of threads is chosen by a variable that is read once, at the first call. Limiting that layer to one thread
+    is not enough: calls from several threads then wait for each other in a loop (K2 movie, two threads: 4 CPU s).
+    """
     import mkl_fft
     from threadpoolctl import ThreadpoolController
 
+    chosen = os.environ.setdefault("MKL_THREADING_LAYER", "SEQUENTIAL")
+    mkl_fft.rfft(np.zeros(8, np.float32))
+    if chosen == "SEQUENTIAL":
+        del os.environ["MKL_THREADING_LAYER"]  # programs that are started may want its threads
     limit = ThreadpoolController().select(internal_api="mkl").limit(limits=1)
     return mkl_fft, limit  # the limit holds as long as it is kept
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pypcore import records
-from pypcore.errors import InputError
+from pypcore.errors import InputError, PypcoreError
 from pypcore.items import Item
 from pypcore.operation import Accumulating, Result, Sum
 from pypcore.partials import DamagedPartial, Entry, Header, PartialReader, write_partial
@@ -63,8 +63,9 @@ class Accumulator:
         self.worker.job.partials.mkdir(exist_ok=True)
         try:
             self._make_sum(items)
-        except (MemoryError, InputError) as error:  # none of them can be added
-            outcome = records.MEMORY if isinstance(error, MemoryError) else records.FAILED
+        except (MemoryError, PypcoreError) as error:  # none of them can be added
+            outcome = records.FAILED if isinstance(error, InputError) else records.ERROR
+            outcome = records.MEMORY if isinstance(error, MemoryError) else outcome
             for item in items:
                 self.worker.record(end_record(item, self.worker.digest, outcome, str(error)))
             return

@@ -4,7 +4,11 @@
 compiler that kernels need at run time is asked for its version. Imports CuPy only when called.
 """
 
+import hashlib
+import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _ADVICE = {  # cudaError_t -> what to tell the user
@@ -19,16 +23,27 @@ _EXTRAS = "pip install 'pypcore[cuda12]' (or cuda13, for drivers from 580 on)"
 
 
 @dataclass(frozen=True)
+class Model:
+    """A device: its name, its memory in bytes, its compute capability (90: sm_90)."""
+
+    name: str
+    memory: int
+    capability: int
+
+
+@dataclass(frozen=True)
 class Cuda:
     """What CUDA offers this process: ``devices`` are numbered from 0; none has its reason."""
 
     devices: int
     reason: str = ""
-    described: str = ""  # versions, and the models of the devices
+    described: str = ""  # versions of CuPy, of the compiler, of what the driver knows
+    models: tuple[Model, ...] = ()
 
 
 def cuda_here() -> Cuda:
     """Ask CuPy what there is."""
+    os.environ.setdefault("CUPY_CACHE_DIR", str(kernel_cache()))
     try:
         import cupy
     except ImportError as error:
@@ -45,6 +60,10 @@ def cuda_here() -> Cuda:
         compiler = cupy.cuda.nvrtc.getVersion()
     except RuntimeError as error:  # the library is not there
         return Cuda(0, f"NVRTC, which compiles kernels, is missing ({_first_line(error)}); {_EXTRAS}")
+    try:
+        _ = cupy.cuda.cufft  # loads the library
+    except ImportError as error:
+        return Cuda(0, f"cuFFT, which transforms images, is missing ({_first_line(error)}); {_EXTRAS}")
     models = []
     for number in range(count):
         properties = runtime.getDeviceProperties(number)
@@ -52,9 +71,24 @@ def cuda_here() -> Cuda:
         model = properties["name"].decode()
         if capability < _NO_OLDER.get(major, 0):
             return Cuda(0, f"{model} (sm_{capability}) is too old for CUDA {major}; pip install 'pypcore[cuda12]'")
-        models.append(model)
-    described = f"CuPy {cupy.__version__}, NVRTC {compiler[0]}.{compiler[1]}: {', '.join(models)}"
-    return Cuda(count, described=described)
+        models.append(Model(model, int(properties["totalGlobalMem"]), capability))
+    driver = runtime.driverGetVersion()
+    described = (
+        f"CuPy {cupy.__version__}, NVRTC {compiler[0]}.{compiler[1]}, "
+        f"a driver that knows CUDA {driver // 1000}.{driver % 1000 // 10}"
+    )
+    return Cuda(count, described=described, models=tuple(models))
+
+
+def kernel_cache() -> Path:
+    """Return the folder where CuPy keeps what it compiled, unless CUPY_CACHE_DIR names one.
+
+    One for each environment: what is kept is known by the headers' paths, among other things. Beside Numba's (see
+    ``kernels/_jit.py``), so that PYPCORE_CACHE_DIR moves both off a home that is small or slow.
+    """
+    named = os.environ.get("PYPCORE_CACHE_DIR")
+    root = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pypcore"
+    return root / f"cupy-{hashlib.sha256(sys.prefix.encode()).hexdigest()[:12]}"
 
 
 def _why(error: Any, runtime: Any, major: int) -> str:

@@ -7,21 +7,27 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from types import FrameType
 
 from pypcore import records, relion_job
 from pypcore.afterwards import tell
+from pypcore.compute import refuse_unusable
 from pypcore.errors import Cancelled, PypcoreError, UsageError
 from pypcore.items import Item
 from pypcore.job import Job, Run
+from pypcore.lanes import count_lanes, cut
 from pypcore.launch import Launched, check_disk, launch
 from pypcore.machine import Slot, slots, this_machine
 from pypcore.merge import gaps, merge_is_current, what_to_merge
+from pypcore.operation import get_operation
+from pypcore.operations.on_device import device_asked
 from pypcore.plan import Plan
 from pypcore.pool import Limits, Listener, Pool
 from pypcore.products import remove_parts, write_text
 from pypcore.records import Record, State, count, read_records
 from pypcore.request import Request
+from pypcore.resources import count_gpus
 from pypcore.split import bundles_to_do
 from pypcore.sums import fold_as_it_is
 
@@ -147,11 +153,16 @@ def redo_refused(job: Job, launched: Launched) -> UsageError:
 
 def fit(request: Request, launched: Launched) -> tuple[list[Slot], list[Slot]]:
     """Return the slots of Split and of Merge on this machine; SetupError for a phase that can never fit."""
-    resources = request.resources
-    machine = this_machine(with_gpus=any(phase.gres for phase in (resources.launch, resources.split, resources.merge)))
+    resources, device = request.resources, device_asked(request)
+    refuse_unusable(device)
+    phases = (resources.launch, resources.split, resources.merge)
+    machine = this_machine(with_gpus=device == "auto" or any(phase.gres for phase in phases))
     slots(machine, resources.launch, 1, "Launch")  # its work is done by this process; a request must fit all the same
+    # A worker decides for itself whether it can use the GPU that it is handed.
+    split = resources.split.with_gpu() if device == "auto" and machine.gpus and find_spec("cupy") else resources.split
+    lanes = count_lanes(get_operation(request.operation), device, count_gpus(split.gres))
     return (
-        slots(machine, resources.split, launched.plan.concurrency),
+        cut(slots(machine, split, launched.plan.concurrency), lanes),
         slots(machine, resources.merge, 1, "Merge"),
     )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
 
 from pydantic import BaseModel, ConfigDict
 
+from pypcore.compute import CPU, Compute
 from pypcore.errors import UsageError
 from pypcore.items import Found, Item
 from pypcore.products import whole
@@ -43,7 +44,8 @@ class Context:
     ``scratch`` is private to the attempt and removed afterwards. ``progress`` takes a share from 0 to 1.
     ``root`` is the folder that the job was started from, ``job_as_given`` the job folder as the user wrote it, relative
     to ``root``: for paths inside STAR files. ``total``, in ``finish`` of an operation that accumulates, is what all
-    items add up to; ``finish`` may change it and take from it, so as not to hold what it has done with.
+    items add up to; ``finish`` may change it and take from it, so as not to hold what it has done with. ``compute`` is
+    what to compute on: the CPU, but for operations whose parameters are ``OnDevice``.
     """
 
     job: Path
@@ -56,6 +58,7 @@ class Context:
     progress: Callable[[float], None] = lambda share: None
     root: Path = field(default_factory=Path.cwd)
     total: "dict[str, npt.NDArray[Any]]" = field(default_factory=dict)
+    compute: Compute = CPU
 
     def as_given(self, path: Path) -> str:
         """Return ``path`` relative to ``root`` where it lies under it, as RELION wants paths in STAR files."""

@@ -13,12 +13,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pypcore.compute import read_device
 from pypcore.errors import UsageError
 from pypcore.job import Job
+from pypcore.lanes import count_lanes
 from pypcore.operation import Operation, accumulates, get_operation
+from pypcore.operations.on_device import OnDevice, device_of
 from pypcore.quality import Rule
 from pypcore.request import Policy, Request, read_config, read_policy
-from pypcore.resources import Resources, count_gpus, parse_walltime
+from pypcore.resources import Resources, SplitResources, count_gpus, format_gres, parse_walltime
 from pypcore.spelling import refuse_unknown
 
 PHASES = ("launch", "split", "merge")
@@ -94,6 +97,8 @@ def _with_gpus(operation: Operation, params: Any, resources: Resources, origins:
 
     UsageError for more GPUs than the operation can use, where it knows (``most_gpus``).
     """
+    if isinstance(params, OnDevice):
+        return _for_device(operation, params.device, resources, origins)
     phase = "merge" if getattr(operation, "merges", False) else "split"
     given = getattr(resources, phase)
     if operation.needs_gpu(params) and given.with_gpu() != given:
@@ -106,6 +111,35 @@ def _with_gpus(operation: Operation, params: Any, resources: Resources, origins:
         uses = f"uses {most} GPU{'s' if most > 1 else ''} a task" if most else "computes on the CPU here"
         raise UsageError(f"{operation.name} {uses}, and gres asks {count}: the others would idle; ask for less")
     return resources
+
+
+def _for_device(operation: Operation, device: str, resources: Resources, origins: dict[str, str]) -> Resources:
+    """Return ``resources`` with the GPUs that ``device`` needs; UsageError where gres and it can't both be."""
+    asked, split = read_device(device), resources.split
+    if asked.kind == "cuda" and not split.asks_gpu:
+        split = split.with_gpu(asked.least)
+        origins["gres"] = f"device {device}"
+    gpus = count_gpus(split.gres)
+    shared = split.asks_gpu and not gpus  # one of SLURM's shares of a GPU: the task sees one device
+    given = f"gres {format_gres(split.gres)}"
+    if asked.kind == "cpu" and split.asks_gpu:
+        raise UsageError(
+            f"{operation.name} computes on the CPU, and {given} asks a GPU; give --device cuda, or no gres"
+        )
+    if asked.kind == "cuda" and asked.least > (1 if shared else gpus):
+        raise UsageError(
+            f"device {device} names device {asked.least - 1}, and {given} gives a task {1 if shared else gpus}, "
+            f"numbered from 0; give --gres gpu:{asked.least}, or --device cuda for all"
+        )
+    if asked.ordinals and gpus > asked.least:
+        raise UsageError(f"device {device} uses {len(asked.ordinals)} GPUs, and {given} asks {gpus}; ask for less")
+    lanes = count_lanes(operation, device, gpus)
+    if lanes > split.threads:
+        raise UsageError(
+            f"{operation.name} does an item on each of a task's {gpus} GPUs, and threads {split.threads} are fewer; "
+            f"give --threads {gpus} or more, or name the GPUs for one item on all of them (--device cuda:0,1)"
+        )
+    return replace(resources, split=split)
 
 
 def read_bundle_size(given: str | int, job: Job) -> int:
@@ -124,11 +158,23 @@ def refresh(request: Request, options: Mapping[str, Any]) -> Request:
     """Return a frozen request as it is now: its auxiliary files looked at again, ``options`` of resources changed."""
     operation = get_operation(request.operation)
     params = operation.Parameters(**request.parameters)
+    before, device = device_of(params), options.get("device")
+    resources = request.resources
+    if device is not None:
+        if not isinstance(params, OnDevice):
+            raise UsageError(f"{operation.name} has no parameter 'device'; only where it computes on GPUs too")
+        params = _validate(operation, {**request.parameters, "device": device}, request.root)
+        if resources.split == SplitResources.with_gpu(replace(resources.split, gres=()), read_device(before).least):
+            resources = replace(resources, split=replace(resources.split, gres=()))  # asked for by the device alone
+    resources = change_resources(resources, options)
+    if isinstance(params, OnDevice):
+        resources = _for_device(operation, params.device, resources, {})
     return replace(
         request,
         operation_version=operation.version,
+        parameters=params.model_dump(mode="json"),
         auxiliary=_stat(operation.auxiliary(params)),
-        resources=change_resources(request.resources, options),
+        resources=resources,
         policy=_policy(
             operation, vars(request.policy), {key: value for key, value in options.items() if value is not None}
         ),

@@ -37,6 +37,9 @@ class Listener:
     def progressed(self, item: int, share: float) -> None:
         """A share (0 to 1) of an item is done."""
 
+    def computing(self, device: str) -> None:
+        """A worker has decided what it computes on."""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -13,6 +13,7 @@ from pypcore.resources import Resources
 from pypcore.spelling import refuse_unknown
 
 SCHEMA = 1
+NO_IDENTITY = ("device",)  # parameters that say where something is computed, not what: see compute.py
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,11 @@ class Request:
 
     def digest(self) -> str:
         """Name everything that decides an item's numbers, the item's own file apart."""
-        given = {key: value for key, value in self.parameters.items() if value is not None}  # TOML has no None
+        given = {
+            key: value
+            for key, value in self.parameters.items()
+            if value is not None and key not in NO_IDENTITY  # TOML has no None
+        }
         decisive = [self.operation, self.operation_version, given, dict(self.auxiliary)]
         text = json.dumps(decisive, sort_keys=True, default=str)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -66,7 +71,7 @@ class Request:
             found.append(f"operation {earlier.operation} -> {self.operation}")
         if self.operation_version != earlier.operation_version:
             found.append(f"version of {self.operation} {earlier.operation_version} -> {self.operation_version}")
-        for key in sorted({*self.parameters, *earlier.parameters}):
+        for key in sorted({*self.parameters, *earlier.parameters} - {*NO_IDENTITY}):
             old, new = earlier.parameters.get(key), self.parameters.get(key)
             if old != new:
                 found.append(f"{key} {_show(old)} -> {_show(new)}")

@@ -218,11 +218,14 @@ class PhaseResources:
         """Memory of one task, in MiB: threads times memory per thread."""
         return self.threads * self.memory
 
-    def with_gpu(self) -> Self:
-        """Return these resources with ``gpu:1`` added, unless a GPU or a share of one is asked for."""
-        if any(gres.name in _GPU_NAMES for gres in self.gres):
-            return self
-        return replace(self, gres=(*self.gres, Gres("gpu")))
+    @property
+    def asks_gpu(self) -> bool:
+        """Say whether a GPU, or a share of one, is asked for."""
+        return any(gres.name in _GPU_NAMES for gres in self.gres)
+
+    def with_gpu(self, count: int = 1) -> Self:
+        """Return these resources with ``gpu:count`` added, unless a GPU or a share of one is asked for."""
+        return self if self.asks_gpu else replace(self, gres=(*self.gres, Gres("gpu", count=count)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the user's units: ``{"threads": 1, "memory": "4G", …}``."""

@@ -130,6 +130,8 @@ class Seat:
                     self.pool.listener.began(event)
                 case "progress":
                     self.pool.listener.progressed(event["item"], event["share"])
+                case "device":
+                    self.pool.listener.computing(event["device"])
                 case "end":
                     if hand is None:  # left out: it was not begun
                         waiting.popleft()

@@ -37,6 +37,8 @@ class SummingSeat(Seat):
                         self.pool.listener.began(event)
                     case "progress":
                         self.pool.listener.progressed(event["item"], event["share"])
+                    case "device":
+                        self.pool.listener.computing(event["device"])
                     case "end":
                         hand = None
                         if event["outcome"] not in (records.SUMMED, records.DONE):

@@ -28,10 +28,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from pypcore import records
+from pypcore.compute import CPU, Compute, decide
 from pypcore.errors import InputError, PypcoreError
 from pypcore.items import Item
 from pypcore.job import Job
 from pypcore.operation import Context, Done, Result, accumulates, get_operation
+from pypcore.operations.on_device import OnDevice
 from pypcore.records import Record, Recorder, begin_record, end_record
 from pypcore.request import Request
 from pypcore.resources import describe_walltime
@@ -81,6 +83,7 @@ class Worker:
         self.in_hand: Item | None = None
         self.item_timeout = 0  # seconds; only where no pool watches, and in the main thread
         self.accumulator: Accumulator | None = None
+        self.chosen: Compute | None = None
 
     def close(self) -> None:
         """Make the records durable, remove the scratch folder."""
@@ -148,6 +151,7 @@ class Worker:
             products=self._relative(result.products),
             figures=_rounded(result.figures),
             **clock.figures(),
+            **({"device": self.chosen.described} if self.chosen else {}),
             threads=self.threads,
             host=node_name(),
             log=[self.log_file, log_from, _log_position()],
@@ -216,6 +220,7 @@ class Worker:
         """Return what a task is handed; ``item`` None for Merge."""
         self.scratch.mkdir(parents=True, exist_ok=True)
         said = 0.0
+        compute = self.compute() if item is not None or accumulates(self.operation) else CPU
 
         def progress(share: float) -> None:
             nonlocal said
@@ -234,7 +239,18 @@ class Worker:
             log=self.log,
             progress=progress,
             root=self.request.root,
+            compute=compute,
         )
+
+    def compute(self) -> Compute:
+        """Return what items are computed on, decided once; SetupError, with the reason, where it can't be used."""
+        if not isinstance(self.params, OnDevice):
+            return CPU
+        if self.chosen is None:
+            self.chosen = decide(self.params.device, self.devices)
+            self.log.info("computing on %s", self.chosen.described)
+            self.report({"event": "device", "device": self.chosen.described})
+        return self.chosen
 
 
 class ItemTimeout(Exception):

@@ -14,6 +14,7 @@ LINKS = (ROOT / "pypcore/kernels", ROOT / "pypcore/cli")
 
 HEAVY = {
     "cupy",
+    "cupyx",
     "gemmi",
     "imagecodecs",
     "llvmlite",
@@ -25,7 +26,7 @@ HEAVY = {
     "scipy",
     "tifffile",
 }
-KERNELS_MAY_IMPORT = {"numpy", "scipy", "numba", "llvmlite", "cupy", "mkl_fft", "threadpoolctl"}
+KERNELS_MAY_IMPORT = {"numpy", "scipy", "numba", "llvmlite", "cupy", "cupyx", "mkl_fft", "threadpoolctl"}
 GPL = {"ducc0", "pyfftw", "PyQt5", "PyQt6"}  # a BSD-3 project may not need them
 
 

@@ -10,6 +10,16 @@ from pypcore.kernels.gpu.module import blocks, kernel
 _THREADS = 128  # a block; the sums in gradient.cu are laid out for it
 
 
+def places(runs: NDArray[np.int32], frames: int) -> tuple[NDArray[np.integer[Any]], ...]:
+    """Return row and column of each coefficient, where its first frame's real part is packed, and its row's padding."""
+    lengths = runs[:, 2]
+    padded = -(-lengths // 8) * 8
+    begin = np.concatenate([[0], np.cumsum(2 * padded.astype(np.int64) * frames)[:-1]])
+    within = np.concatenate([np.arange(n) for n in lengths])
+    row, column = np.repeat(runs[:, 0], lengths), np.repeat(runs[:, 1], lengths) + within
+    return row, column, np.repeat(begin, lengths) + within, np.repeat(padded, lengths)
+
+
 class Coefficients:
     """Which coefficients of a patch's spectrum there are and where they lie, by shell, on the current device."""
 
@@ -25,17 +35,12 @@ class Coefficients:
         """``runs``, ``shell``, ``ky``, ``kx`` as in ``reference.gradient.patch_gradient``; ``shells``: S."""
         import cupy
 
-        lengths = runs[:, 2]
-        padded = -(-lengths // 8) * 8
-        begin = np.concatenate([[0], np.cumsum(2 * padded * frames)[:-1]])
-        within = np.concatenate([np.arange(n) for n in lengths])
-        row, column = np.repeat(runs[:, 0], lengths), np.repeat(runs[:, 1], lengths) + within
-        place = np.repeat(begin, lengths) + within
+        row, column, place, pad = places(runs, frames)
         order = np.argsort(shell, kind="stable")
         start = np.searchsorted(shell[order], np.arange(shells + 1)).astype(np.int32)
         self.count, self.shells = shell.size, shells
         self.place = cupy.asarray(place[order].astype(np.int32))
-        self.pad = cupy.asarray(np.repeat(padded, lengths)[order].astype(np.int32))
+        self.pad = cupy.asarray(pad[order].astype(np.int32))
         self.shell, self.start = cupy.asarray(shell[order]), cupy.asarray(start)
         self.ky, self.kx = cupy.asarray(ky[row][order]), cupy.asarray(kx[column][order])
 

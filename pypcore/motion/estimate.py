@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from pypcore.motion import coarse, outliers
 from pypcore.motion.field import MotionField
-from pypcore.motion.parallel import Threads
-from pypcore.motion.patches import DamageCurve, Patches, choose_patches
+from pypcore.motion.on_cpu import Stages
+from pypcore.motion.patches import DamageCurve, choose_patches
 from pypcore.motion.prior import Fit, Layout, Prior, Strengths
 from pypcore.motion.settings import MotionSettings
 from pypcore.motion.small import SmallMovie, group_of
@@ -58,10 +58,10 @@ class Estimate:
 
 def estimate(
     small: SmallMovie,
+    stages: Stages,
     shape: tuple[int, int],
     used: range,
     settings: MotionSettings,
-    threads: Threads,
     log: logging.Logger,
 ) -> Estimate:
     """Find the motion of the frames ``used`` of a movie of ``shape`` (height, width)."""
@@ -73,12 +73,14 @@ def estimate(
     damaging = exposures + settings.pre_dose if settings.dose else None
     numbers = settings.patches if settings.patches is not None else choose_patches(*shape, pixel)
 
-    start = coarse.align(small, pixel, DamageCurve(damaging, sizes, settings.voltage)(_SHARED)[:, 0], threads)
+    spectra, k = stages.reduced(small, pixel)
+    start = coarse.align(spectra, k, DamageCurve(damaging, sizes, settings.voltage)(_SHARED)[:, 0])
+    del spectra
     poor = outliers.poor_frames(start.quality, start.height)
     amplitude = outliers.amplitudes(start.quality, poor)
     left = DamageCurve(damaging, sizes, settings.voltage, amplitude)
     patterned = start.pattern > coarse.PATTERN
-    patches = Patches(small, numbers, pixel, left, threads, axes=not patterned)
+    patches = stages.patches(small, numbers, pixel, left, axes=not patterned)
     layout = Layout(exposures, patches.centres, float(max(shape)), local=numbers != (0, 0))
     _tell_start(start, poor, groups, settings.first, log)
 

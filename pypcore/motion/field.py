@@ -1,10 +1,9 @@
 """The motion found in one movie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import make_interp_spline
 
 Array = NDArray[np.float64]
 
@@ -29,6 +28,15 @@ class MotionField:
         by, bx = _spline(self.grid_y, y.ravel()), _spline(self.grid_x, x.ravel())
         local = np.einsum("na,cab,nb->cn", by, self.local[frame], bx, optimize=True)
         return (self.whole[frame][:, None] + local).reshape(2, *y.shape)
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return len(self.whole)
+
+    def some(self, frames: slice) -> "MotionField":
+        """Return the motion of some frames, still relative to the first one used."""
+        return replace(self, whole=self.whole[frames], local=self.local[frames])
 
     def on_grid(self, ys: ArrayLike, xs: ArrayLike) -> Array:
         """Return the displacement [T, 2, len(ys), len(xs)] in all frames at the nodes of a grid."""
@@ -68,8 +76,26 @@ class MotionField:
 
 
 def _spline(grid: Array, points: Array) -> Array:
-    """Return the matrix [N, len(grid)] that takes values on ``grid`` to their interpolating spline at ``points``."""
-    if len(grid) == 1:
-        return np.ones((points.size, 1))
-    matrix: Array = make_interp_spline(grid, np.eye(len(grid)), k=min(3, len(grid) - 1))(points)
+    """Return the matrix [N, len(grid)] that takes values on an even ``grid`` to their cubic spline at ``points``.
+
+    Not-a-knot ends; beyond the ends it goes on as it was; a polynomial through less than four nodes. Written out: to
+    import SciPy's interpolation takes a worker longer than all its motion fields.
+    """
+    n = len(grid)
+    u = (points - grid[0]) / ((grid[-1] - grid[0]) / (n - 1) if n > 1 else 1.0)
+    if n < 4:
+        powers: Array = np.vander(u, n) @ np.linalg.inv(np.vander(np.arange(n, dtype=float), n))
+        return powers
+    bend = np.eye(n, k=-1) + 4 * np.eye(n) + np.eye(n, k=1)  # of the second derivatives
+    bend[[0, -1]] = 0
+    bend[0, :3] = bend[-1, -3:] = 1, -2, 1
+    second = np.eye(n, k=-1) - 2 * np.eye(n) + np.eye(n, k=1)
+    second[[0, -1]] = 0
+    curved = np.linalg.solve(bend, second)
+    left = np.clip(u.astype(int), 0, n - 2)
+    b = u - left
+    a = 1 - b
+    matrix: Array = (a**3 - a)[:, None] * curved[left] + (b**3 - b)[:, None] * curved[left + 1]
+    matrix[np.arange(u.size), left] += a
+    matrix[np.arange(u.size), left + 1] += b
     return matrix

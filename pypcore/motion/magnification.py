@@ -5,7 +5,7 @@ towards y (MRC order: y upwards, so counter-clockwise), by ``minor`` across it. 
 whose help says: "stretching image along the major axis, the axis where the lower magnification is detected".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,15 @@ class Stretched:
     def shape(self) -> tuple[int, int]:
         """Height and width of the frames, and of the micrograph."""
         return self.field.shape
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return self.field.count
+
+    def some(self, frames: slice) -> "Stretched":
+        """Return the same of some frames."""
+        return replace(self, field=self.field.some(frames))
 
     def on_grid(self, ys: ArrayLike, xs: ArrayLike) -> Array:
         """Return [T, 2, len(ys), len(xs)]: from a pixel of the micrograph to where frame t is to be sampled."""

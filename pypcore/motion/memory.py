@@ -12,8 +12,8 @@ from numpy.typing import DTypeLike
 from pypcore.motion.patches import boxes
 from pypcore.motion.small import small_shape
 
-_PROCESS = 80 * 2**20  # Python, NumPy, SciPy, the compiled kernels, and what a thread works in
-_MKL = 20 * 2**20  # its library; a part of the process in any case, so that plans don't depend on it
+_PROCESS = 95 * 2**20  # Python, NumPy, SciPy, Matplotlib, the compiled kernels, and what a thread works in
+_MKL = 25 * 2**20  # its library; a part of the process in any case, so that plans don't depend on it
 _KEPT_SHARE = 0.39  # of a box's pixels: coefficients used (half a plane, a disc in it), and what fills up their rows
 _CELL = 256  # pixels that share a displacement
 
@@ -55,7 +55,7 @@ class Work:
         raw = frames * self.raw
         y, x = small_shape(height, width, self.step)
         groups = max(count // self.group, 1)
-        small = groups * y * x * 4
+        small = groups * y * x * 2
         of_patches = boxes((height // self.step, width // self.step), self.numbers)
         spectra = int(groups * of_patches * _KEPT_SHARE * 4)
         # The gain, and what becomes of it where pixels are bad; which curve a coefficient of the sums is on; what the
@@ -63,7 +63,7 @@ class Work:
         always = 11 * pixels + int(1.4 * self.threads * self.raw)
         reading = raw + 13 * pixels  # the gain; the sum of the movie, what of it is good, and masks
         estimating = raw + always + small + spectra
-        adding = raw + always + at_once * 4 * pixels + 24 * count * pixels // _CELL
+        adding = raw + always + at_once * 4 * pixels + 8 * count * pixels // _CELL
         # A padded sum and its spectrum in each thread, one more that waits, and a spectrum of each image. The allocator
         # gave back what it held when the frames were let go.
         combining = always - 5 * pixels + at_once * 4 * pixels + int((self.threads + 2 + self.images) * 4.2 * pixels)

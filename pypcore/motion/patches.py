@@ -36,7 +36,7 @@ _SHELL = 1 / 424.0  # 1/Å
 _PATCH = 340.0  # Å from one patch to the next, where the user leaves it to us
 _MOST = 24  # patches along an axis, likewise
 _AT_ONCE = 8  # frames of a patch that are transformed together: little memory, used again and again
-_STALE = 1 / 8  # of a patch's size: moved so far since it was cut, it is cut again
+STALE = 1 / 8  # of a patch's size: moved so far since it was cut, it is cut again
 _LEVELS = (0.05, 50.0)  # a patch's signal power lies between these, in units of the mean
 _AXIS = 1  # coefficients beside each axis of a patch's spectrum that rows and columns of the detector reach
 
@@ -80,7 +80,7 @@ class Patches:
         numbers: tuple[int, int],
         pixel_size: float,
         left: Callable[[Array], Array],
-        threads: Threads,
+        threads: Threads | None,
         *,
         axes: bool = True,
     ) -> None:
@@ -88,7 +88,9 @@ class Patches:
 
         ``axes`` false leaves out what lies on the axes of the spectrum, where rows and columns of the detector show.
         """
-        self._small, self._threads, self._pixel_size = small, threads, pixel_size
+        self._small, self._pixel_size = small, pixel_size
+        if threads is not None:  # else a subclass does without
+            self._threads = threads
         self._y, self._x = _axis(small.extent[0], numbers[1]), _axis(small.extent[1], numbers[0])
         self.box = (self._y.size, self._x.size)
         fill_y, centre_y = _inside(self._y, fade(small.extent[0], small.step) ** 2)
@@ -97,7 +99,7 @@ class Patches:
         centres = np.stack(np.meshgrid(centre_y, centre_x, indexing="ij"), -1).reshape(-1, 2)
         self.centres = (centres + 0.5) * small.step - 0.5  # [P, 2] (y, x), unbinned px
         energy = (self._y.window**2).sum(1).max() * (self._x.window**2).sum(1).max()
-        self._scale = np.float32(1 / np.sqrt(energy))
+        self._scale = np.float32(small.unit / np.sqrt(energy))
         self._independent = energy / (self.box[0] * self.box[1])
         ky, kx = (f / (small.step * pixel_size) for f in fft.frequencies(self.box))
         k = np.hypot(ky, kx)
@@ -183,7 +185,7 @@ class Patches:
     def _spectra(self, p: int, d: Array) -> NDArray[np.intp]:
         """Have the spectra of patch ``p`` packed; return where it was cut [T, 2], small px."""
         place, now = self._cut_at[p], d / self._small.step
-        if place is None or (np.abs(now - place) > np.array(self.box) * _STALE).any():
+        if place is None or (np.abs(now - place) > np.array(self.box) * STALE).any():
             place = np.rint(now).astype(int)
             pack = kernels.get("pack_spectra", "cython")
             for first in range(0, self.frames, _AT_ONCE):

@@ -21,19 +21,22 @@ FINEST = 8.5  # Å: the small copy's Nyquist limit. Finer detail holds little in
 _ROLL_OFF = 0.15  # of the Nyquist limit: half the width of the filter's flank
 _HALF = 8  # small pixels the filter reaches to either side
 _TAPER = 0.5  # of its ends: beta of a Kaiser window
+UNIT = 1 / 256  # of the noise's deviation: what is kept is rounded to it, which adds a millionth to the noise's power
+_MOST = 32767  # in these units, 128 deviations: no specimen is so bright
 _RIM = 24  # unbinned pixels over which a frame fades out at its edges
 
 
 @dataclass(frozen=True)
 class SmallMovie:
-    """Frames [T, y, x], thinned ``step``-fold, with mean 0 and white noise of variance 1.
+    """Frames [T, y, x], thinned ``step``-fold, with mean 0 and white noise of variance 1 when taken times ``unit``.
 
     The image fills ``extent`` (y, x) of each frame, faded at its edges; the rest is zero padding.
     """
 
-    frames: NDArray[np.float32]
+    frames: NDArray[np.int16] | NDArray[np.float32]
     step: int
     extent: tuple[int, int]
+    unit: float = 1.0
 
 
 def decimation(pixel_size: float, shape: tuple[int, int]) -> int:
@@ -52,29 +55,32 @@ def shrink(frames: Frames, step: int, group: int, threads: Threads) -> SmallMovi
     extent = (frames.height // step, frames.width // step)
     rim = np.outer(fade(extent[0], step), fade(extent[1], step)).astype(np.float32)
     groups = group_of(frames.count, group)
-    small = np.zeros((groups[-1] + 1, *shape), np.float32)
-    inside = small[:, : extent[0], : extent[1]]
+    last = np.searchsorted(groups, np.arange(groups[-1] + 1), "right") - 1
+    small = np.zeros((groups[-1] + 1, *shape), np.int16)
     taps = low_pass(step)
     kernel = kernels.get("shrink_frame", "cython")
+    begun: dict[int, NDArray[np.float32]] = {}  # groups whose other frames come with the next chunk
 
     def add(members: list[tuple[int, Raw]]) -> None:
-        for t, raw in members:
-            kernel(raw, frames.gain, frames.mean, taps, step, inside[groups[t]])
+        g = int(groups[members[0][0]])
+        image = begun.pop(g, None)
+        image = np.zeros(extent, np.float32) if image is None else image
+        for _, raw in members:
+            kernel(raw, frames.gain, frames.mean, taps, step, image)
+        if members[-1][0] < last[g]:
+            begun[g] = image
+            return
+        image -= image.mean(dtype=np.float64).astype(np.float32)
+        noise = _noise(image)
+        image *= rim * np.float32(1 / (noise if noise > 0 else 1) / UNIT)
+        np.rint(np.clip(image, -_MOST, _MOST, out=image), out=small[g, : extent[0], : extent[1]], casting="unsafe")
 
     for chunk in frames.chunks():
         # Frames of a group are added in order, by one thread.
         threads.run(
             add, [[item for item in chunk if groups[item[0]] == g] for g in np.unique(groups[[t for t, _ in chunk]])]
         )
-
-    def finish(g: int) -> None:
-        image = inside[g]
-        image -= image.mean(dtype=np.float64).astype(np.float32)
-        noise = _noise(image)
-        image *= rim / np.float32(noise) if noise > 0 else rim
-
-    threads.run(finish, range(len(small)))
-    return SmallMovie(small, step, extent)
+    return SmallMovie(small, step, extent, UNIT)
 
 
 def group_of(count: int, group: int) -> NDArray[np.intp]:

@@ -1,6 +1,6 @@
 """The power spectrum from which the contrast transfer function may be fitted."""
 
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,33 +30,46 @@ def tile_size(shape: tuple[int, int], pixel_size: float) -> int:
     return wanted if min(shape) >= wanted else SIZE
 
 
-def power_spectrum(sums: Iterable[Image], shape: tuple[int, int], pixel_size: float) -> tuple[Image, float]:
-    """Return the mean amplitude |F| [512, 512] of the ``sums``, origin at [256, 256], and its pixel size in Å.
+class PowerSpectrum:
+    """The mean amplitude |F| [512, 512] of sums, origin at [256, 256].
 
     In the spirit of RELION's rlnCtfPowerSpectrum, amplitudes of group sums are averaged; here each from
     half-overlapping, windowed tiles (Welch 1967), whose side fixes the sampling: frequency (i - 256) / (512 p)
-    with p the pixel size returned. A tile larger than the image is zero-padded.
+    with p = ``pixel_size``. A tile larger than the image is zero-padded.
     """
-    tile = tile_size(shape, pixel_size)
-    hann = np.sin(np.pi * (np.arange(tile) + 0.5) / tile).astype(np.float32) ** 2
-    window = np.outer(hann, hann) / np.float32((hann**2).sum())
-    total, count = np.zeros((tile, tile // 2 + 1)), 0
-    for image in sums:
-        for y in _starts(shape[0], tile):
-            for x in _starts(shape[1], tile):
+
+    def __init__(self, shape: tuple[int, int], pixel_size: float) -> None:
+        """``shape`` (y, x) of the sums, and their pixel size in Å."""
+        self._shape, self._tile = shape, tile_size(shape, pixel_size)
+        self.pixel_size = pixel_size * self._tile / SIZE
+        hann = np.sin(np.pi * (np.arange(self._tile) + 0.5) / self._tile).astype(np.float32) ** 2
+        self._window = np.outer(hann, hann) / np.float32((hann**2).sum())
+        self._total, self._count = np.zeros((self._tile, self._tile // 2 + 1)), 0
+
+    def add(self, image: Any, xp: Any = np) -> None:
+        """Count a sum in, an array of ``xp``: NumPy, or CuPy."""
+        tile, count = self._tile, 0
+        window, total = xp.asarray(self._window), xp.zeros(self._total.shape)
+        transform = fft.rfft2 if xp is np else xp.fft.rfft2
+        for y in _starts(self._shape[0], tile):
+            for x in _starts(self._shape[1], tile):
                 cut = image[y : y + tile, x : x + tile]
-                piece = np.zeros((tile, tile), np.float32)
+                piece = xp.zeros((tile, tile), np.float32)
                 piece[: cut.shape[0], : cut.shape[1]] = cut - cut.mean()
-                total += np.abs(fft.rfft2(piece * window))
+                total += xp.abs(transform(piece * window))
                 count += 1
-    ky, kx = fft.frequencies((tile, tile))
-    total /= count * quintic_response(ky) * quintic_response(kx)
-    whole = np.empty((SIZE, SIZE), np.float32)
-    i = np.arange(SIZE) - SIZE // 2
-    rows, columns = np.meshgrid(i, i, indexing="ij")
-    flip = columns < 0
-    whole[...] = total[np.where(flip, -rows, rows) % tile, np.abs(columns)]
-    return whole, pixel_size * tile / SIZE
+        self._total += total if xp is np else total.get()
+        self._count += count
+
+    def image(self) -> Image:
+        """Return the mean of what was counted in."""
+        tile = self._tile
+        ky, kx = fft.frequencies((tile, tile))
+        mean = self._total / (self._count * quintic_response(ky) * quintic_response(kx))
+        i = np.arange(SIZE) - SIZE // 2
+        rows, columns = np.meshgrid(i, i, indexing="ij")
+        flip = columns < 0
+        return mean[np.where(flip, -rows, rows) % tile, np.abs(columns)].astype(np.float32)
 
 
 def _starts(n: int, tile: int) -> list[int]:

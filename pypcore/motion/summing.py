@@ -28,6 +28,7 @@ Image = NDArray[np.float32]
 Complex = NDArray[np.complex64]
 
 _BAND = 4 * CELL  # rows of the sums that one thread works on at a time
+_SAMPLED = 8  # frames whose motion is sampled at a time
 _BINS = 4096  # of radial curves, up to the corner of the unbinned spectrum
 _MARGIN = 16  # pixels of mirrored padding at least: the inverse of the spline decays as 0.43^n
 
@@ -39,12 +40,20 @@ class Warp:
         """Sample the field."""
         self.height, self.width = field.shape
         ys, xs = (np.minimum(np.arange(0, n, CELL) + (CELL - 1) / 2, n - 1) for n in field.shape)
-        cells = field.on_grid(ys, xs)
-        if isinstance(field, Stretched):
-            cells[:, 0] = field.down_columns(ys, xs, np.rint(cells[:, 1].mean((1, 2))))
-        cells *= UNIT
-        self._shifts = np.rint(cells, out=cells).astype(np.int32)  # [T, 2, cells down, cells along]
+        count = field.count
+        self._shifts = np.empty((count, 2, ys.size, xs.size), np.int32)  # [T, 2, cells down, cells along]
+        for low in range(0, count, _SAMPLED):
+            some = field.some(slice(low, low + _SAMPLED))
+            cells = some.on_grid(ys, xs)
+            if isinstance(some, Stretched):
+                cells[:, 0] = some.down_columns(ys, xs, np.rint(cells[:, 1].mean((1, 2))))
+            cells *= UNIT
+            self._shifts[low : low + _SAMPLED] = np.rint(cells, out=cells)
         self._offsets = np.rint(self._shifts[:, 1].mean((1, 2)) / UNIT).astype(np.int32)
+
+    def cells(self, frame: int) -> tuple[NDArray[np.int32], int]:
+        """Return the shifts [2, cells down, cells along] of a frame over the whole image, and its offset."""
+        return self._shifts[frame], int(self._offsets[frame])
 
     def add(self, frames: Frames, factors: Array, threads: Threads) -> Image:
         """Return the sums [R, y, x] of all frames times ``factors`` [T, R], moved back."""
@@ -104,9 +113,9 @@ class Combine:
         """Prepare for images on ``grid`` with unbinned pixels of ``pixel_size`` Å."""
         self.grid = grid
         ky, kx = (k.ravel() / float(grid.binning) for k in fft.frequencies(grid.cropped))
-        self._unspline = [(1 / quintic_response(k)).astype(np.float32) for k in (ky, kx)]
+        self.unspline = [(1 / quintic_response(k)).astype(np.float32) for k in (ky, kx)]
         self.k = np.linspace(0, np.sqrt(0.5), _BINS) / pixel_size  # 1/Å; where radial curves are given
-        self._bin = (np.hypot(ky[:, None], kx) * (np.sqrt(2) * (_BINS - 1)) + 0.5).astype(np.uint16)
+        self.bin = (np.hypot(ky[:, None], kx) * (np.sqrt(2) * (_BINS - 1)) + 0.5).astype(np.uint16)
 
     def spectrum(self, image: Image) -> Complex:
         """Transform a sum, mirrored into the padding, and crop it for binning."""
@@ -114,8 +123,8 @@ class Combine:
         full = np.empty((ny, nx), np.float32)
         mean = image.mean(dtype=np.float64)  # kept apart: float32 is for what varies
         np.subtract(image, mean, out=full[:height, :width], casting="unsafe")
-        full[:height, width:] = full[:height, _around(width, nx)]
-        full[height:] = full[_around(height, ny)]
+        full[:height, width:] = full[:height, around(width, nx)]
+        full[height:] = full[around(height, ny)]
         half = fft.rfft2(full)
         half[0, 0] += mean * ny * nx
         cy, cx = self.grid.cropped
@@ -134,7 +143,7 @@ class Combine:
     def add(self, spectrum: Complex, curve: Array, total: Complex) -> None:
         """Add the spectrum of a sum to ``total``: times a radial ``curve`` given at ``self.k``, the spline undone."""
         add = kernels.get("add_filtered", "cython")
-        add(spectrum, self._bin, curve.astype(np.float32), *self._unspline, total)
+        add(spectrum, self.bin, curve.astype(np.float32), *self.unspline, total)
 
     def image(self, total: Complex) -> Image:
         """Transform back and cut off the padding."""
@@ -147,7 +156,7 @@ def quintic_response(k: Array) -> Array:
     return (66 + 52 * np.cos(2 * np.pi * k) + 2 * np.cos(4 * np.pi * k)) / 120
 
 
-def _around(n: int, padded: int) -> NDArray[np.intp]:
+def around(n: int, padded: int) -> NDArray[np.intp]:
     """Sources of the padding of a periodic line: the end mirrored at first, the beginning mirrored at last."""
     i = np.arange(n, padded)
     return mirror(np.where(i < (n + padded) // 2, i, i - padded), n)

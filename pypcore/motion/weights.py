@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _LOST = 5e-5  # of the energy of the weights at any frequency: the share of the SNR there that may be lost
+_TABULATED = 4096  # ways for which blur is computed; in between it is linear
 _DIRECTIONS = 16  # over which the blur inside a frame is averaged
 
 
@@ -44,7 +45,9 @@ def blur_aware_weights(
     ``exposures`` [T] are at mid-frame.
     """
     cosines = np.cos((np.arange(_DIRECTIONS) + 0.5) * np.pi / (2 * _DIRECTIONS))
-    within = np.sinc(np.multiply.outer(np.multiply.outer(travel, frequency), cosines)).mean(-1)
+    periods = np.multiply.outer(travel, frequency)
+    way = np.linspace(0, max(float(periods.max()), 1e-6), _TABULATED)
+    within = np.interp(periods, way, np.sinc(np.multiply.outer(way, cosines)).mean(-1))
     unsure = np.exp(-2 * (np.pi * spread[:, None] * frequency) ** 2)
     left = damage(exposures, frequency, voltage) * np.maximum(within, 0) * unsure * quality[:, None]
     # Where nothing at all is left, frames count as by damage alone: weights have no zero to divide by.

@@ -26,8 +26,10 @@ class AlignTilts:
 
     Parameters: ClassVar[type[operation.Parameters]] = AlignTiltsParameters
 
+    item_per_gpu: ClassVar[bool] = True  # a task's GPUs have a series each, unless they are named
+
     def needs_gpu(self, params: AlignTiltsParameters) -> bool:
-        """Say that it runs on the CPU."""
+        """Say that the device asked for decides."""
         return False
 
     def auxiliary(self, params: AlignTiltsParameters) -> list[Path]:

@@ -2,12 +2,13 @@
 
 from pydantic import Field
 
+from pypcore.operations.on_device import OnDevice
 from pypcore.operations.tilt_parameters import TiltSeriesParameters
 
 USUAL_THICKNESS = 3000.0  # Å
 
 
-class AlignTiltsParameters(TiltSeriesParameters):
+class AlignTiltsParameters(TiltSeriesParameters, OnDevice):
     """Parameters of reading and aligning tilt series."""
 
     thickness: int | None = Field(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pypcore import operation
+from pypcore.compute import read_device
 from pypcore.errors import InputError, UsageError
 from pypcore.items import Item, find_files
 from pypcore.operation import Context, Done, Figure, Result
@@ -33,10 +34,12 @@ class MotionCorr:
     summary: ClassVar[str] = "Correct movies for beam-induced motion and sum them, dose-weighted"
 
     Parameters: ClassVar[type[operation.Parameters]] = MotionCorrParameters
+    item_per_gpu: ClassVar[bool] = True
+    """Of several GPUs that a task has, each does a movie of its own, unless --device names them: see lanes.py."""
 
     def needs_gpu(self, params: MotionCorrParameters) -> bool:
-        """Say that it runs on the CPU."""
-        return False
+        """Say whether it is told to compute on one."""
+        return read_device(params.device).kind == "cuda"
 
     def auxiliary(self, params: MotionCorrParameters) -> list[Path]:
         """List the gain reference and the defects."""
@@ -96,6 +99,7 @@ class MotionCorr:
                     defects=defects,
                     threads=context.threads,
                     memory=context.memory,
+                    compute=context.compute,
                     log=context.log,
                     progress=context.progress,
                 )

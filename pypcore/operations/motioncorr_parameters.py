@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pypcore import operation
+from pypcore.operations.on_device import OnDevice
 
 
 def _two_numbers(value: Any) -> Any:
@@ -27,7 +27,7 @@ def _best_library() -> Literal["scipy", "mkl"]:
 Patches = Annotated[tuple[int, int], BeforeValidator(_two_numbers)]
 
 
-class MotionCorrParameters(operation.Parameters):
+class MotionCorrParameters(OnDevice):
     """Parameters of motion correction."""
 
     pixel_size: float | None = Field(

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from pypcore import operation
+from pypcore.compute import CPU, Compute
 from pypcore.errors import InputError, UsageError
 from pypcore.items import Found, Item
 from pypcore.operation import Context, Done, Result
+from pypcore.operations.on_device import OnDevice
 
 if TYPE_CHECKING:
     from pypcore.operations.particle_items import Table
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 FOLDER, STAR = "projections", "projections.star"
 
 
-class ProjectParameters(operation.Parameters):
+class ProjectParameters(OnDevice):
     """Parameters of projections."""
 
     map: Path = Field(description="The map, MRC, a cube of even side; protein white")
@@ -50,7 +52,7 @@ class Project:
         self.root = Path()
 
     def needs_gpu(self, params: ProjectParameters) -> bool:
-        """Say that it runs on the CPU."""
+        """Say that the device asked for decides."""
         return False
 
     def auxiliary(self, params: ProjectParameters) -> list[Path]:
@@ -83,7 +85,8 @@ class Project:
         """Write the projections of one micrograph's particles."""
         from pypcore.formats.mrc import write_mrc
 
-        table, projector = _table(params, item, context.root), _projector(params, context.threads)
+        table = _table(params, item, context.root)
+        projector = _projector(params, context.threads, context.compute)
         rows, particles = table.parts[item.part], table.particles
         images = projector.project(
             particles.poses(rows),
@@ -186,17 +189,20 @@ def _pixel_size(params: ProjectParameters) -> float:
         raise UsageError(str(error)) from error
 
 
-def _projector(params: ProjectParameters, threads: int) -> Projector:
-    return _make_projector(params.map, params.map.stat().st_mtime_ns, params.pixel_size, params.padding, threads)
+def _projector(params: ProjectParameters, threads: int, compute: Compute = CPU) -> Projector:
+    changed = params.map.stat().st_mtime_ns
+    return _make_projector(params.map, changed, params.pixel_size, params.padding, threads, compute)
 
 
 @lru_cache(maxsize=1)
-def _make_projector(path: Path, mtime_ns: int, given: float | None, padding: int, threads: int) -> Projector:
+def _make_projector(
+    path: Path, mtime_ns: int, given: float | None, padding: int, threads: int, compute: Compute
+) -> Projector:
     from pypcore.reconstruct.arrays import Projector
 
     volume, pixel_size = _read_map(path, mtime_ns, given)
     try:
-        return Projector(volume, pixel_size, padding=padding, threads=threads)
+        return Projector(volume, pixel_size, padding=padding, threads=threads, compute=compute)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
 

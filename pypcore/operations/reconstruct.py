@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from pypcore.compute import Compute
     from pypcore.operations.particle_items import Table
     from pypcore.partials import ArraySource
     from pypcore.reconstruct.accumulator import Accumulator
@@ -40,7 +41,7 @@ class Reconstruct:
         """Where the paths in STAR files start; known once items were discovered."""
 
     def needs_gpu(self, params: ReconstructParameters) -> bool:
-        """Say that it runs on the CPU."""
+        """Say that the device asked for decides."""
         return False
 
     def auxiliary(self, params: ReconstructParameters) -> list[Path]:
@@ -120,7 +121,7 @@ class Reconstruct:
                 merging / _GB,
                 context.memory / _GB,
             )
-        return MapSums(_accumulator(params, table, context.threads))
+        return MapSums(_accumulator(params, table, context.threads, context.compute))
 
     def process(self, item: Item, params: ReconstructParameters, context: Context) -> Result:
         """Read the particles of a micrograph, and see that nothing is wrong with them."""
@@ -254,7 +255,7 @@ def _planes(half: npt.NDArray[np.float32]) -> Any:
     return chunks
 
 
-def _accumulator(params: ReconstructParameters, table: Table, threads: int) -> Accumulator:
+def _accumulator(params: ReconstructParameters, table: Table, threads: int, compute: Compute) -> Accumulator:
     from pypcore.reconstruct.accumulator import Accumulator
     from pypcore.reconstruct.particles import Ewald
 
@@ -263,7 +264,9 @@ def _accumulator(params: ReconstructParameters, table: Table, threads: int) -> A
         assert params.diameter is not None
         ewald = Ewald(params.diameter, 1 if params.ewald == "+1" else -1)
     pixel_size = table.particles.optics[0].pixel_size
-    return Accumulator(_box(params, table), pixel_size, padding=params.padding, threads=threads, ewald=ewald)
+    return Accumulator(
+        _box(params, table), pixel_size, padding=params.padding, threads=threads, ewald=ewald, compute=compute
+    )
 
 
 def _table(params: ReconstructParameters, item: Item, root: Path) -> Table:

@@ -5,10 +5,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pypcore import operation
+from pypcore.operations.on_device import OnDevice
 
 
-class ReconstructParameters(operation.Parameters):
+class ReconstructParameters(OnDevice):
     """Parameters of a reconstruction."""
 
     symmetry: str = Field("C1", description="Point group, as RELION names and orients it: Cn, Dn, T, O, I, I1 to I4")

@@ -1,5 +1,6 @@
 """The alignment of one tilt series as operations have it: found, or taken over from another program."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from pypcore.compute import Compute
 from pypcore.errors import InputError
 from pypcore.formats.tilt_series import TiltSeries
 from pypcore.motion.parallel import Threads
@@ -85,6 +87,7 @@ def align_task(task: Task, params: AlignTiltsParameters, context: Context) -> Al
         TiltImages(task.series.select(chosen)) as images,
         Threads(context.threads) as threads,
         threadpool_limits(1, user_api="blas"),  # our own threads are busy already
+        _on(context.compute),
     ):
         try:
             found = align(
@@ -95,6 +98,7 @@ def align_task(task: Task, params: AlignTiltsParameters, context: Context) -> Al
                 settings,
                 threads,
                 context.log,
+                on_gpu=context.compute.on_gpu,
             )
         except InputError as error:
             raise InputError(f"{task.item.path}: {error}") from error
@@ -114,6 +118,15 @@ def align_task(task: Task, params: AlignTiltsParameters, context: Context) -> Al
         "thickness_found": found.thickness,
     }
     return Aligned(series, alignment, figures, errors / task.pixel_size, thickness_of(params, task.pixel_size))
+
+
+def _on(compute: Compute) -> AbstractContextManager[None]:
+    """Make the task's first GPU current, where it has any: one series keeps one busy."""
+    if not compute.on_gpu:
+        return nullcontext()
+    from pypcore.kernels.gpu import devices
+
+    return devices.on(compute.ordinals[0])
 
 
 def _rms(errors: NDArray[np.float64]) -> float:

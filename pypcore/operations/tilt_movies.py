@@ -164,6 +164,7 @@ def _correct(
         defects=references.defects,
         threads=context.threads,
         memory=context.memory,
+        compute=context.compute,
         log=context.log,
     )
     images = {"tilts": corrected.micrograph}

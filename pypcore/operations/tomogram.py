@@ -39,8 +39,10 @@ class Tomogram:
         ("tilts", "tilts_even", "tilts_odd"), "corrected tilts, which the tomograms are made of; RELION reads them too"
     )
 
+    item_per_gpu: ClassVar[bool] = True  # a task's GPUs have a series each, unless they are named
+
     def needs_gpu(self, params: TomogramParameters) -> bool:
-        """Say that it runs on the CPU."""
+        """Say that the device asked for decides."""
         return False
 
     def auxiliary(self, params: TomogramParameters) -> list[Path]:

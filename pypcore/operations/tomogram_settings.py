@@ -106,6 +106,7 @@ def plan_reconstruction(
         ctf=_ctf(series, params, voltage) if params.ctf != "none" else None,
         threads=context.threads,
         memory=context.memory,
+        compute=context.compute,
     )
     if work.plan.needed > context.memory:
         context.log.warning(

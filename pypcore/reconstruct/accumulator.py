@@ -2,21 +2,26 @@
 
 Threads share the two volumes: each takes a slab of planes of one of them, and of each image the samples that fall
 there, so no cell has two writers and none needs a copy. Images go into a cell in the order given, whatever the number
-of threads and slabs: the same calls of ``add`` give the same bits. Sums are float32.
+of threads and slabs: the same calls of ``add`` give the same bits. Sums are float32. On GPUs: ``device_sums``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pypcore import kernels
+from pypcore.compute import CPU, Compute
 from pypcore.kernels import fft
 from pypcore.reconstruct.particles import Ctf, DoseWeights, Ewald, Optics, Poses
-from pypcore.reconstruct.transfer import Frame, transfer_of
+from pypcore.reconstruct.transfer import Batch, Frame, transfer_of
+
+if TYPE_CHECKING:
+    from pypcore.reconstruct.device_sums import DeviceSums
 
 Step = partial[None]
 
@@ -70,10 +75,18 @@ class Accumulator:
         padding: 1 or 2: how many times finer the Fourier volume is than the map's own transform.
         threads: that may work at the same time.
         ewald: the curvature of the Ewald sphere, where it is to be corrected.
+        compute: the CPU, or GPUs.
     """
 
     def __init__(
-        self, box: int, pixel_size: float, *, padding: int = 1, threads: int = 1, ewald: Ewald | None = None
+        self,
+        box: int,
+        pixel_size: float,
+        *,
+        padding: int = 1,
+        threads: int = 1,
+        ewald: Ewald | None = None,
+        compute: Compute = CPU,
     ) -> None:
         if box < 8 or box % 2:
             raise ValueError(f"box is {box}; it has to be even and at least 8")
@@ -83,6 +96,8 @@ class Accumulator:
             raise ValueError(f"pixel_size is {pixel_size:g} Å; it has to be above 0")
         self.box, self.pixel_size, self.padding, self.threads, self.ewald = box, pixel_size, padding, threads, ewald
         self._sums = np.zeros((HALVES, *volume_shape(box, padding), LANES), np.float32)
+        self._there: DeviceSums | None = None  # on GPUs, while these have what ``_sums`` lacks
+        self.compute = compute
         self.particles = np.zeros(HALVES, np.int64)  # added to each half
         self.weights = np.zeros(HALVES, np.float64)  # the sums of their weights
         self._spectra = [np.empty((0, 0, 0), np.complex64)] * 2
@@ -91,8 +106,14 @@ class Accumulator:
 
     @property
     def sums(self) -> NDArray[np.float32]:
-        """The sums of both halves, [half, z, y, x, LANES], with all in them that was added."""
+        """The sums of both halves, [half, z, y, x, LANES], with all in them that was added, in the host's memory.
+
+        Those on GPUs come home when they are asked for.
+        """
         self._wait()
+        if self._there is not None:
+            self._there.into(self._sums)
+            self._there = None
         return self._sums
 
     def add(
@@ -141,22 +162,35 @@ class Accumulator:
         area = np.array([(each.pixel_size / self.pixel_size) ** 2 for each in groups])[group].astype(np.float32)
         curves = np.zeros((0, 1), np.float32) if dose is None else np.asarray(dose.curves, np.float32)
         curve_of = np.full(count, -1, np.int32) if dose is None else np.broadcast_to(dose.which, count).astype(np.int32)
-        rows = (transfer.matrices, transfer.shifts, transfer.ctf)
-        half_used = half * (weight > 0)
-        chunk = chunk_size(images.shape[1])
-        # One chunk is transformed while the one before goes into the sums, the last one while the caller reads more
-        # images: who is done with one has the other to do.
-        for first in range(0, count, chunk):
-            part = slice(first, first + chunk)
-            transforms, spectra = self._transforms(images[part], area[part])
-            self._begin(transforms)
-            self._wait()
-            described = (*(row[part] for row in rows), transfer.tables, transfer.table_of[part], curves, curve_of[part])
-            self._begin(self._insertions(spectra, half_used[part], described))
+        if count:
+            add = self._add_there if self.compute.on_gpu else self._add_here
+            add(Batch(images, area, half * (weight > 0), transfer, curves, curve_of))
         for number in range(HALVES):
             own = (half == number + 1) & (weight > 0)
             self.particles[number] += np.count_nonzero(own)
             self.weights[number] += weight[own].sum()
+
+    def _add_here(self, batch: Batch) -> None:
+        images, transfer = batch.images, batch.transfer
+        rows = (transfer.matrices, transfer.shifts, transfer.ctf)
+        chunk = chunk_size(images.shape[1])
+        # One chunk is transformed while the one before goes into the sums, the last one while the caller reads more
+        # images: who is done with one has the other to do.
+        for first in range(0, len(images), chunk):
+            part = slice(first, first + chunk)
+            transforms, spectra = self._transforms(images[part], batch.area[part])
+            self._begin(transforms)
+            self._wait()
+            weighed = (batch.curves, batch.curve_of[part])
+            described = (*(row[part] for row in rows), transfer.tables, transfer.table_of[part], *weighed)
+            self._begin(self._insertions(spectra, batch.half[part], described))
+
+    def _add_there(self, batch: Batch) -> None:
+        from pypcore.reconstruct.device_sums import DeviceSums
+
+        if self._there is None:
+            self._there = DeviceSums(self._sums, self.compute.ordinals)
+        self._there.add(batch)
 
     def _transforms(
         self, images: NDArray[np.float32], area: NDArray[np.float32]

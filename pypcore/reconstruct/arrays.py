@@ -8,17 +8,22 @@
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from pypcore import kernels
+from pypcore.compute import CPU, Compute
 from pypcore.kernels import fft
 from pypcore.reconstruct.accumulator import LANES, Accumulator, chunk_size, volume_shape
 from pypcore.reconstruct.finish import Finish, make_map
 from pypcore.reconstruct.particles import Ctf, DoseWeights, Ewald, Optics, Poses
 from pypcore.reconstruct.transfer import Frame, transfer_of
+
+if TYPE_CHECKING:
+    from pypcore.reconstruct.device_map import DeviceMap
 
 Images = NDArray[np.float32]  # [N, y, x]
 Map = NDArray[np.float32]  # [z, y, x]
@@ -39,6 +44,7 @@ def backproject(
     finish: Finish | None = None,
     ewald: Ewald | None = None,
     threads: int = 1,
+    compute: Compute = CPU,
 ) -> Map:
     """Reconstruct a map from particles, all in memory.
 
@@ -56,11 +62,13 @@ def backproject(
         finish: symmetry, iterated weights, Wiener weight.
         ewald: curvature of the Ewald sphere.
         threads: that may work.
+        compute: the CPU, or GPUs.
 
     Returns:
         The map [z, y, x], unmasked; its projections are the images.
     """
-    accumulator = Accumulator(box or images.shape[1], pixel_size, padding=padding, threads=threads, ewald=ewald)
+    side = box or images.shape[1]
+    accumulator = Accumulator(side, pixel_size, padding=padding, threads=threads, ewald=ewald, compute=compute)
     # Both sums take particles, so that two threads have work; the map is that of all.
     half = 1 + np.arange(len(images)) % 2
     accumulator.add(images, poses, ctf, optics or Optics(pixel_size), half, weight, group=group, dose=dose)
@@ -80,6 +88,7 @@ def project(
     padding: int = 2,
     ewald: Ewald | None = None,
     threads: int = 1,
+    compute: Compute = CPU,
 ) -> Images:
     """Project a map along poses, with CTF, shift and aberrations: what ``backproject`` takes back.
 
@@ -93,26 +102,35 @@ def project(
         padding: 1 or 2: how many times finer the map's transform is sampled.
         ewald: curvature of the Ewald sphere.
         threads: that may work.
+        compute: the CPU, or GPUs.
 
     Returns:
         Images [N, y, x] of the map's side: sums along lines, in units of voxels.
     """
-    return Projector(volume, pixel_size, padding=padding, threads=threads, ewald=ewald).project(
-        poses, ctf, optics or Optics(pixel_size), group
-    )
+    projector = Projector(volume, pixel_size, padding=padding, threads=threads, ewald=ewald, compute=compute)
+    return projector.project(poses, ctf, optics or Optics(pixel_size), group)
 
 
 class Projector:
     """A map made ready for many projections: its padded transform, kept."""
 
     def __init__(
-        self, volume: Map, pixel_size: float, *, padding: int = 2, threads: int = 1, ewald: Ewald | None = None
+        self,
+        volume: Map,
+        pixel_size: float,
+        *,
+        padding: int = 2,
+        threads: int = 1,
+        ewald: Ewald | None = None,
+        compute: Compute = CPU,
     ) -> None:
         box = volume.shape[0]
         if volume.shape != (box, box, box) or box % 2 or box < 8:
             raise ValueError(f"the map has shape {volume.shape}; it has to be a cube of an even side of at least 8")
         self.box, self.pixel_size, self.padding, self.threads, self.ewald = box, pixel_size, padding, threads, ewald
         self.cells = _cells(volume, padding, threads)
+        self.compute = compute
+        self._there: DeviceMap | None = None
 
     def project(self, poses: Poses, ctf: Ctf | None, optics: Optics | Sequence[Optics], group: ArrayLike = 0) -> Images:
         """Return the images [N, y, x] of poses."""
@@ -124,6 +142,9 @@ class Projector:
         numbers = np.broadcast_to(np.asarray(group, np.int64), count)
         transfer = transfer_of(frame, poses, ctf, groups, numbers, ewald=self.ewald)
         images = np.empty((count, box, box), np.float32)
+        if self.compute.on_gpu:
+            self._on_gpus().project(transfer, images)
+            return images
         extract = kernels.get("extract_slices", "cython")
         chunk = chunk_size(box)
         for first in range(0, count, chunk):
@@ -135,6 +156,13 @@ class Projector:
             )  # fmt: skip
             images[part] = fft.irfft2(spectra, (box, box))
         return images
+
+    def _on_gpus(self) -> "DeviceMap":
+        from pypcore.reconstruct.device_map import DeviceMap
+
+        if self._there is None:
+            self._there = DeviceMap(self.cells, self.compute.ordinals)
+        return self._there
 
 
 def _cells(volume: Map, padding: int, threads: int) -> NDArray[np.float32]:

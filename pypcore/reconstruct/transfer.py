@@ -32,6 +32,18 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Images to be added to sums, with all that is known of them."""
+
+    images: NDArray[np.float32]  # [N, n, n]
+    area: NDArray[np.float32]  # [N]: factors of the images
+    half: NDArray[np.int64]  # [N]: 1 or 2; 0 where an image is left out
+    transfer: Transfer
+    curves: NDArray[np.float32]  # [C, S]
+    curve_of: NDArray[np.int32]  # [N]
+
+
+@dataclass(frozen=True)
 class Frame:
     """Sides of images and of the Fourier volume that they meet."""
 

@@ -18,6 +18,7 @@ from pypcore.slurm.submit import (
     launch_batch,
     launch_for,
     merge_batch,
+    refuse_auto,
     split_batch,
     tasks_at_once,
 )
@@ -56,6 +57,7 @@ class Dry:
 
 def dry_run(job: Job, request: Request, order: Order, client: Client) -> Dry:
     """Return what ``submit`` would do."""
+    refuse_auto(request)
     cluster = read_cluster(client)
     launched = launch_for(job, request, order)
     groups = group_by_cause(job, launched)

@@ -21,8 +21,10 @@ from pypcore.devices import visible_gpus
 from pypcore.errors import PypcoreError, SetupError
 from pypcore.items import Item
 from pypcore.job import Job
+from pypcore.lanes import Lane, count_lanes, run_lanes, this_lane
 from pypcore.merge import gaps, read_done, what_to_merge
-from pypcore.operation import accumulates
+from pypcore.operation import accumulates, get_operation
+from pypcore.operations.on_device import device_asked
 from pypcore.records import count, end_record, read_record_file, read_records
 from pypcore.resources import PhaseResources, SplitResources, describe_walltime
 from pypcore.slurm.client import Client
@@ -46,12 +48,19 @@ def do_element(job: Job, number: int, first: int) -> None:
     run, index = job.read_run(number), int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
     submission = Submission.of(run)
     array = next(array for array in submission.arrays if array.first == first)
-    attempt = f"{number:04d}-{first + index:06d}-{_restart()}"
-    worker = _worker(job, attempt, array.resources)
+    lane, gpus = this_lane(), visible_gpus() if array.resources.gres else []
+    request = job.request()
+    if lane is None and count_lanes(get_operation(request.operation), device_asked(request), len(gpus)) > 1:
+        sys.exit(run_lanes((sys.executable, "-P", "-m", "pypcore.cli.main", *sys.argv[1:]), gpus))
+    lane = lane or Lane(0, 1)
+    # Lanes of one task write records of their own.
+    attempt = f"{number:04d}-{first + index:06d}-{_restart()}{f'.{lane.number}' if lane.of > 1 else ''}"
+    worker = _worker(job, attempt, array.resources, lane.of)
     worker.item_timeout = worker.request.policy.item_timeout
     # A sum is gone on with by its partial, not by the records.
     done = set() if accumulates(worker.operation) else _done_before(job, number, first + index, worker.digest)
-    items = [item for item in read_element(job, number, first + index) if item.index not in done]
+    own = list(read_element(job, number, first + index))[lane.number :: lane.of]
+    items = [item for item in own if item.index not in done]
     clock = _Walltime(array.resources)
     with _signals(worker, clock):
         worker.do_bundle(items, lambda: clock.over() or job.cancel_file.exists())
@@ -108,10 +117,10 @@ def _restart() -> str:
     return f"{os.environ.get('SLURM_JOB_ID', '0')}.{os.environ.get('SLURM_RESTART_COUNT', '0')}"
 
 
-def _worker(job: Job, attempt: str, resources: PhaseResources) -> Worker:
+def _worker(job: Job, attempt: str, resources: PhaseResources, lanes: int = 1) -> Worker:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     devices = list(range(len(visible_gpus()))) if resources.gres else []
-    return Worker(job, attempt, resources.threads, resources.total_memory * 2**20, devices)
+    return Worker(job, attempt, resources.threads // lanes, resources.total_memory * 2**20 // lanes, devices)
 
 
 def _done_before(job: Job, number: int, element: int, digest: str) -> set[int]:

@@ -17,6 +17,7 @@ from pypcore.job import Job, Run
 from pypcore.launch import Launched, check_disk, launch
 from pypcore.local import Consent, describe_plan, redo_refused
 from pypcore.merge import merge_is_current, what_to_merge
+from pypcore.operations.on_device import device_asked
 from pypcore.plan import array_spec, make_plan
 from pypcore.products import remove_parts, write_text
 from pypcore.records import Recorder, read_records
@@ -45,6 +46,7 @@ class Order:
 
 def submit(job: Job, request: Request, order: Order, client: Client, argv: Sequence[str]) -> Run:
     """Hand a job to SLURM; return its run. UsageError, SetupError: nothing was submitted."""
+    refuse_auto(request)
     cluster = read_cluster(client)
     refuse_impossible(request.resources, order, cluster, elements=1)
     launched = launch_for(job, request, order) if order.launch_here else None
@@ -132,6 +134,15 @@ def plan_and_submit(job: Job, run: Run, request: Request, launched: Launched, cl
         client.scancel(id_ for id_ in submission.ids() if id_ != submission.launch)
         raise
     run.slurm = submission.to_dict()
+
+
+def refuse_auto(request: Request) -> None:
+    """Raise UsageError for a device that is to be chosen from none: SLURM gives a task what was asked for, no more."""
+    if device_asked(request) == "auto" and not request.resources.split.asks_gpu:
+        raise UsageError(
+            "device auto takes the GPUs that a task has, and on SLURM it has those that were asked for; give --device "
+            "cuda, which asks for gpu:1, or auto with a --gres, or leave it out"
+        )
 
 
 def refuse_impossible(resources: Resources, order: Order, cluster: Cluster, *, elements: int) -> None:

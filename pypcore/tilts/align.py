@@ -21,6 +21,7 @@ from pypcore.tilts.settings import AlignSettings
 from pypcore.tilts.small import SmallSeries, Tilts, shrink
 from pypcore.tilts.stretch import Frame, spectra
 from pypcore.tilts.views import BadView
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 
@@ -72,6 +73,8 @@ def align(
     settings: AlignSettings,
     threads: Threads,
     log: logging.Logger,
+    *,
+    on_gpu: bool = False,
 ) -> Aligned:
     """Align views [T, y, x], in any order, of tilt ``angles`` [T] degrees.
 
@@ -84,9 +87,11 @@ def align(
         settings: what to look for.
         threads: that may work.
         log: is told what was found.
+        on_gpu: compare views on the current device; what comes before, the small copies, is made by threads.
     """
     angles = np.asarray(angles, float)
     _check(tilts, angles)
+    workers = Workers(threads, on_gpu=on_gpu)
     small = shrink(tilts, settings.longest, threads)
     bad = views.unusable(small, angles)
     usable = np.setdiff1d(np.arange(len(angles)), [one.view for one in bad])
@@ -95,10 +100,10 @@ def align(
     scanned: list[tuple[float, float]] = []
     if axis is None:
         tiny = shrink(tilts, _SCANNED, threads).select(usable)
-        axis, scanned = tilt_axis.scan(tiny, angles[usable], threads)
+        axis, scanned = tilt_axis.scan(tiny, angles[usable], workers)
         log.info("tilt axis, all around: %.0f degrees", axis)
 
-    run = _Run(kept, angles[usable], pixel_size, settings, threads)
+    run = _Run(kept, angles[usable], pixel_size, settings, workers)
     fit = run.placed(axis, bool(scanned))
     _enough(len(run.good), bad, settings)
     fit, axis_error, offset_error = run.refined(fit)
@@ -120,9 +125,9 @@ class _Run:
     """One series on its way: the views that can be compared, and what each round came to."""
 
     def __init__(
-        self, small: SmallSeries, angles: Array, pixel_size: float, settings: AlignSettings, threads: Threads
+        self, small: SmallSeries, angles: Array, pixel_size: float, settings: AlignSettings, workers: Workers
     ) -> None:
-        self.small, self.angles, self.settings, self.threads = small, angles, settings, threads
+        self.small, self.angles, self.settings, self.workers = small, angles, settings, workers
         self.pixel = pixel_size * small.step  # Å, of the small views
         self.pixel_size = pixel_size
         self.trace: list[Round] = []
@@ -136,16 +141,16 @@ class _Run:
     def placed(self, axis: float, unsure: bool) -> Fit:
         """Place the views, find the slab and the axis; once more where the axis turned out to be far off."""
         for _ in range(3):
-            found, fit = tilt_axis.place(self.small, self.angles, axis, self.threads)
+            found, fit = tilt_axis.place(self.small, self.angles, axis, self.workers)
             self.good, self.strange = np.flatnonzero(found.heights > coarse.SIGNIFICANT), {}
             if len(self.good) < self.settings.least_views:
                 break  # which the caller refuses
             self.note("placed", fit)
             fit = self.without_strangers(fit, strict=False)
-            fit = find_slab(fit, self.chosen, self.threads)
+            fit = find_slab(fit, self.chosen, self.workers)
             self.note("slab", fit)
             if self.settings.axis_search or unsure:
-                fit, _ = tilt_axis.refine(fit, self.chosen, self.threads, 1.5, 0.5)
+                fit, _ = tilt_axis.refine(fit, self.chosen, self.workers, 1.5, 0.5)
                 self.note("axis", fit)
             if abs(fit.frame.axis - axis) < _TURNED:
                 break
@@ -154,48 +159,47 @@ class _Run:
 
     def without_strangers(self, fit: Fit, *, strict: bool) -> Fit:
         """Leave out views that show something else; ``strict``: all that are no likelier with the others than alone."""
-        evidence = fit.joint(self.threads).evidence(fit.grid)
+        evidence = fit.joint(self.workers).evidence(fit.grid)
         out = evidence <= 0 if strict else views.strangers(evidence)
         if not out.any():
             return fit
         self.strange |= {int(self.good[at]): float(evidence[at]) for at in np.flatnonzero(out)}
         kept = np.flatnonzero(~out)
         self.good = self.good[kept]
-        return match(self.chosen, fit.frame.part(kept), fit.model.part(kept), fit.band, self.threads)
+        return match(self.chosen, fit.frame.part(kept), fit.model.part(kept), fit.band, self.workers)
 
     def refined(self, fit: Fit) -> tuple[Fit, float, float]:
         """Climb with finer detail; return the fit and the expected errors of axis and offset, degrees."""
         axis_error = offset_error = float("nan")
         shape = fit.band.shape
-        fit = match(self.chosen, centred(fit.frame), fit.model, tilt_axis.coarse_band(shape, _MEDIUM), self.threads)
-        fit = find_slab(fit, self.chosen, self.threads, (0.8, 1.0, 1.25))
+        fit = match(self.chosen, centred(fit.frame), fit.model, tilt_axis.coarse_band(shape, _MEDIUM), self.workers)
+        fit = find_slab(fit, self.chosen, self.workers, (0.8, 1.0, 1.25))
         self.note("finer", fit)
         if self.settings.axis_search:
-            fit, axis_error = tilt_axis.refine(fit, self.chosen, self.threads, 0.5, 0.2)
+            fit, axis_error = tilt_axis.refine(fit, self.chosen, self.workers, 0.5, 0.2)
         if self.settings.offset_search:
-            fit, offset_error = offset.refine(fit, self.chosen, self.threads, 1.0, 0.4)
+            fit, offset_error = offset.refine(fit, self.chosen, self.workers, 1.0, 0.4)
         self.note("axis and offset", fit)
-        fit = match(self.chosen, centred(fit.frame), fit.model, tilt_axis.coarse_band(shape, _FINE), self.threads)
+        fit = match(self.chosen, centred(fit.frame), fit.model, tilt_axis.coarse_band(shape, _FINE), self.workers)
         if self.settings.axis_search:
-            fit, axis_error = tilt_axis.refine(fit, self.chosen, self.threads, 0.3, 0.3)
+            fit, axis_error = tilt_axis.refine(fit, self.chosen, self.workers, 0.3, 0.3)
         self.note("finest", fit)
         return fit, axis_error, offset_error
 
     def heights(self, fit: Fit) -> Array:
         """The peaks [views] of all views, those not placed too, against all others."""
         heights, good = np.zeros(len(self.angles)), self.good
-        references = fit.joint(self.threads).predicted(fit.grid)
-        for at, t in enumerate(good):
-            heights[t] = coarse.highest(fit.band, references[at], fit.grid[at])[1]
+        references = fit.joint(self.workers).predicted(fit.grid)
+        heights[good] = coarse.highest(fit.band, references, fit.grid, self.workers)[1]
         for t in np.setdiff1d(np.arange(len(self.angles)), good):
             angles = np.append(fit.frame.angles, self.angles[t] + self.offset(fit))
             near = fit.frame.shifts[np.abs(fit.frame.angles - angles[-1]).argmin()]
             frame = Frame(fit.frame.axis, angles, np.vstack([fit.frame.shifts, near]))
             model = fit.model.part(np.append(np.arange(len(good)), 0))
-            reference = predict(fit.band, frame, model, fit.grid, self.threads)
+            reference = predict(fit.band, frame, model, fit.grid, self.workers)
             alone = Frame(frame.axis, frame.angles[-1:], near[None])
-            own = spectra(self.small.select(np.array([t])), alone, fit.band, self.threads)[0]
-            heights[t] = coarse.highest(fit.band, reference, own)[1]
+            own = spectra(self.small.select(np.array([t])), alone, fit.band, self.workers)[0]
+            heights[t] = coarse.highest(fit.band, reference[None], own[None], self.workers)[1][0]
         return heights
 
     def offset(self, fit: Fit) -> float:
@@ -232,7 +236,7 @@ def _assemble(
     error, heights, agreement = (np.full(count, np.nan) for _ in range(3))
     error[good] = np.hypot(*fit.error.T) * run.pixel
     heights[usable] = found
-    agreement[good] = agreements(fit, run.threads)
+    agreement[good] = agreements(fit, run.workers)
     alignment = TiltAlignment.of_axis(angles, fit.frame.axis, shifts * small.step, small.shape, run.pixel_size)
     alignment = replace(alignment, used=used, angle_offset=tilt_offset)
     return Aligned(
@@ -250,9 +254,9 @@ def _assemble(
     )
 
 
-def agreements(fit: Fit, threads: Threads) -> Array:
+def agreements(fit: Fit, workers: Workers) -> Array:
     """The correlation [T] of each view with what all others predict of it, where the prediction is worth something."""
-    predicted = fit.joint(threads).predicted(fit.grid)
+    predicted = fit.joint(workers).predicted(fit.grid)
     together = np.einsum("tjbn,tjbn->t", np.conj(predicted), fit.grid).real
     own = [np.sqrt(np.einsum("tjbn,tjbn->t", np.conj(one), one).real) for one in (predicted, fit.grid)]
     return np.asarray(together / np.maximum(own[0] * own[1], 1e-30))

@@ -10,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.motion.parallel import Threads
 from pypcore.tilts import coarse
 from pypcore.tilts.climb import climb
 from pypcore.tilts.likelihood import first_model
 from pypcore.tilts.matching import Fit, centred, match, settle
 from pypcore.tilts.small import SmallSeries
 from pypcore.tilts.stretch import Band, Frame, spectra, window_shape
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 
@@ -31,49 +31,49 @@ def coarse_band(shape: tuple[int, int], finest: float = _COARSE[0]) -> Band:
     return Band.up_to(shape, finest, _COARSE[1] / min(shape))
 
 
-def place(small: SmallSeries, angles: Array, axis: float, threads: Threads) -> tuple[coarse.Placed, Fit]:
+def place(small: SmallSeries, angles: Array, axis: float, workers: Workers) -> tuple[coarse.Placed, Fit]:
     """Place all views from nothing for one axis, and match those that were found."""
     shape = window_shape((small.views.shape[1], small.views.shape[2]), axis)
     band = coarse_band(shape)
     frame = Frame(axis, angles, np.zeros((len(angles), 2)))
-    model = first_model(band, frame, small.noise, THICKNESS * shape[1], spectra(small, frame, band, threads))
-    placed = coarse.grow(small, frame, model, band, threads)
+    model = first_model(band, frame, small.noise, THICKNESS * shape[1], spectra(small, frame, band, workers))
+    placed = coarse.grow(small, frame, model, band, workers)
     for _ in range(2):
-        placed = coarse.look_again(small, placed, model, band, threads)
+        placed = coarse.look_again(small, placed, model, band, workers)
     good = np.flatnonzero(
         placed.heights > min(coarse.SIGNIFICANT, np.sort(placed.heights)[-min(3, len(angles))] - 1e-9)
     )
-    fit = match(small.select(good), centred(placed.frame.part(good)), model.part(good), band, threads)
+    fit = match(small.select(good), centred(placed.frame.part(good)), model.part(good), band, workers)
     return placed, fit
 
 
-def scan(small: SmallSeries, angles: Array, threads: Threads) -> tuple[float, list[tuple[float, float]]]:
+def scan(small: SmallSeries, angles: Array, workers: Workers) -> tuple[float, list[tuple[float, float]]]:
     """Try axes all around; return the likeliest in (-90, 90] and all (axis, evidence a view) tried."""
     tried: list[tuple[float, float]] = []
     for axis in np.arange(-90 + _SCAN, 90 + 1e-6, _SCAN):
-        tried.append((float(axis), _worth(small, angles, float(axis), threads)))
+        tried.append((float(axis), _worth(small, angles, float(axis), workers)))
     best = max(tried, key=lambda one: one[1])[0]
     for axis in (best - _SCAN / 2, best + _SCAN / 2):
-        tried.append((axis, _worth(small, angles, axis, threads)))
+        tried.append((axis, _worth(small, angles, axis, workers)))
     best = max(tried, key=lambda one: one[1])[0]
     return wrapped(best), tried
 
 
-def _worth(small: SmallSeries, angles: Array, axis: float, threads: Threads) -> float:
+def _worth(small: SmallSeries, angles: Array, axis: float, workers: Workers) -> float:
     """How much likelier the views are with each other than alone, over all views."""
-    _, fit = place(small, angles, axis, threads)
-    return float(fit.joint(threads).evidence(fit.grid).clip(0).sum()) / len(angles)
+    _, fit = place(small, angles, axis, workers)
+    return float(fit.joint(workers).evidence(fit.grid).clip(0).sum()) / len(angles)
 
 
-def refine(fit: Fit, small: SmallSeries, threads: Threads, step: float, finest: float) -> tuple[Fit, float]:
+def refine(fit: Fit, small: SmallSeries, workers: Workers, step: float, finest: float) -> tuple[Fit, float]:
     """Turn the axis to where the views agree best; return the fit there and the axis' standard error, degrees."""
-    joint = fit.joint(threads)
+    joint = fit.joint(workers)
 
     def tried(axis: float, nearest: Fit) -> Fit:
         turned = turned_to(nearest.frame, axis)
-        return settle(small, turned, nearest.model, nearest.band, threads, joint=joint)
+        return settle(small, turned, nearest.model, nearest.band, workers, joint=joint)
 
-    start = settle(small, fit.frame, fit.model, fit.band, threads, joint=joint)
+    start = settle(small, fit.frame, fit.model, fit.band, workers, joint=joint)
     _, best, error = climb(tried, fit.frame.axis, start, step, limit=2 * GUESS, finest=finest)
     return best, error
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.kernels import fft
-from pypcore.motion.parallel import Threads
 from pypcore.tilts.likelihood import Joint, Model, predict
 from pypcore.tilts.small import SmallSeries
 from pypcore.tilts.stretch import Band, Frame, Grid, spectra
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 
@@ -33,14 +32,14 @@ class Placed:
     heights: Array
 
 
-def grow(small: SmallSeries, frame: Frame, model: Model, band: Band, threads: Threads) -> Placed:
+def grow(small: SmallSeries, frame: Frame, model: Model, band: Band, workers: Workers) -> Placed:
     """Place the views from where the ``frame`` has them, the lowest tilt staying where it is.
 
     Where most of the others don't match, the lowest tilt was no good to begin with: then from the next lowest.
     """
     best: Placed | None = None
     for first in outward(frame.angles)[:_FIRSTS]:
-        placed = _grow_from(first, small, frame, model, band, threads)
+        placed = _grow_from(first, small, frame, model, band, workers)
         found = int((placed.heights > SIGNIFICANT).sum())
         if best is None or found > int((best.heights > SIGNIFICANT).sum()):
             best = placed
@@ -50,24 +49,24 @@ def grow(small: SmallSeries, frame: Frame, model: Model, band: Band, threads: Th
     return best
 
 
-def _grow_from(first: int, small: SmallSeries, frame: Frame, model: Model, band: Band, threads: Threads) -> Placed:
+def _grow_from(first: int, small: SmallSeries, frame: Frame, model: Model, band: Band, workers: Workers) -> Placed:
     order = [first, *(t for t in outward(frame.angles - frame.angles[first]) if t != first)]
     shifts = frame.shifts.copy()
     heights = np.zeros(len(shifts))
     known = [order[0]]
-    grids = [spectra(small, frame, band, threads, known)[0]]
+    grids = [spectra(small, frame, band, workers, known)[0]]
     heights[order[0]] = np.inf
     for t in order[1:]:
         chosen = np.array([*known, t])
-        reference = predict(band, frame.part(chosen), model.part(chosen), np.array(grids), threads)
+        reference = predict(band, frame.part(chosen), model.part(chosen), np.array(grids), workers)
         near = known[int(np.abs(frame.angles[known] - frame.angles[t]).argmin())]
         best, height, grid = shifts[near], -1.0, grids[0]
         for start in _starts(shifts[near], frame.shifts[t]):
             here = start
             for _ in range(2):  # the second time with the field that the first one found
                 shifts[t] = here
-                found = spectra(small, replace(frame, shifts=shifts), band, threads, [t])[0]
-                move, peak = highest(band, reference, found)
+                found = spectra(small, replace(frame, shifts=shifts), band, workers, [t])[0]
+                (move,), (peak,) = highest(band, reference[None], found[None], workers)
                 here = here - move * (frame.cosines[t], 1.0)
             if peak > height:
                 best, height, grid = here, peak, band.moved(found, -move)
@@ -80,40 +79,56 @@ def _grow_from(first: int, small: SmallSeries, frame: Frame, model: Model, band:
     return Placed(replace(frame, shifts=shifts), heights)
 
 
-def look_again(small: SmallSeries, placed: Placed, model: Model, band: Band, threads: Threads) -> Placed:
+def look_again(small: SmallSeries, placed: Placed, model: Model, band: Band, workers: Workers) -> Placed:
     """Look for every view once more, over the whole field, against what all the others predict."""
     frame = placed.frame
     shifts, heights = frame.shifts.copy(), np.zeros(len(frame.shifts))
     good = np.flatnonzero(placed.heights > SIGNIFICANT)
-    grid = spectra(small, frame, band, threads, list(good))
-    references = Joint(band, frame.part(good), model.part(good), threads).predicted(grid)
-    for at, t in enumerate(map(int, good)):
-        move, heights[t] = highest(band, references[at], grid[at])
-        shifts[t] -= move * (frame.cosines[t], 1.0)
+    grid = spectra(small, frame, band, workers, list(good))
+    references = Joint(band, frame.part(good), model.part(good), workers).predicted(grid)
+    moves, heights[good] = highest(band, references, grid, workers)
+    shifts[good] -= moves * np.stack([frame.cosines[good], np.ones(len(good))], -1)
     for t in map(int, np.flatnonzero(placed.heights <= SIGNIFICANT)):
         chosen = np.array([*good, t])
-        reference = predict(band, frame.part(chosen), model.part(chosen), grid, threads)
-        own = spectra(small, frame, band, threads, [t])[0]
-        move, heights[t] = highest(band, reference, own)
+        reference = predict(band, frame.part(chosen), model.part(chosen), grid, workers)
+        own = spectra(small, frame, band, workers, [t])
+        (move,), (heights[t],) = highest(band, reference[None], own, workers)
         shifts[t] -= move * (frame.cosines[t], 1.0)
     return Placed(replace(frame, shifts=shifts), heights)
 
 
-def highest(band: Band, reference: Grid, grid: Grid) -> tuple[Array, float]:
-    """Return how far (X, Y) px a view lies from its reference, and the peak's height in standard deviations."""
-    correlation = fft.irfft2(band.scatter(np.conj(reference) * grid), band.shape)
-    deviation = float(correlation.std())
-    if deviation == 0:
-        return np.zeros(2), 0.0
-    i, j = divmod(int(correlation.argmax()), band.shape[1])
-    height = float(correlation[i, j]) / deviation
-    y, x = (
-        at + _vertex(np.take(line, [at - 1, at, at + 1], mode="wrap"))
-        for at, line in ((i, correlation[:, j]), (j, correlation[i]))
-    )
-    shape = np.array(band.shape[::-1])
-    move = np.array([x, y])
-    return move - shape * np.round(move / shape), height
+def highest(band: Band, references: Grid, grids: Grid, workers: Workers) -> tuple[Array, Array]:
+    """Return how far (X, Y) px views lie from their references [N, 2], and peaks' heights [N] in standard deviations.
+
+    ``references`` and ``grids`` [N, J, B, 16]: one of each for a view.
+    """
+    moves, heights = np.zeros((len(grids), 2)), np.zeros(len(grids))
+
+    def some(piece: slice) -> None:
+        moves[piece], heights[piece] = _highest(band, references[piece], grids[piece], workers)
+
+    workers.run(some, workers.pieces(len(grids), 5 * 8 * band.shape[0] * band.shape[1]))
+    return moves, heights
+
+
+def _highest(band: Band, references: Grid, grids: Grid, workers: Workers) -> tuple[Array, Array]:
+    """Do so for views whose correlations are in hand at the same time."""
+    xp, (height, width) = workers.xp, band.shape
+    product = xp.conj(xp.asarray(references)) * xp.asarray(grids)
+    maps = workers.irfft2(band.scatter(product, xp), band.shape)
+    at = maps.reshape(len(grids), -1).argmax(1)
+    i, j = at // width, at % width
+    # The peak and its neighbours: [N, 3] down and across.
+    own, near = xp.arange(len(grids))[:, None], xp.arange(-1, 2)
+    down = workers.home(maps[own, (i[:, None] + near) % height, j[:, None]])
+    across = workers.home(maps[own, i[:, None], (j[:, None] + near) % width])
+    deviations = workers.home(maps.std((1, 2))).astype(np.float64)
+    flat = deviations == 0
+    shape = np.array([width, height])
+    moves = np.stack([workers.home(j) + _vertex(across), workers.home(i) + _vertex(down)], -1)
+    moves -= shape * np.round(moves / shape)
+    moves[flat] = 0
+    return moves, np.where(flat, 0, down[:, 1] / np.where(flat, 1, deviations))
 
 
 def outward(angles: Array) -> list[int]:
@@ -126,9 +141,8 @@ def _starts(near: Array, own: Array) -> list[Array]:
     return [near] if np.abs(near - own).max() < 4 else [near, own]
 
 
-def _vertex(three: NDArray[np.float32]) -> float:
-    """Return where the parabola through three points has its top, from the middle one: -1/2 ... 1/2."""
-    bend = float(three[0] - 2 * three[1] + three[2])
-    if bend >= 0:
-        return 0.0
-    return float(np.clip((three[0] - three[2]) / (2 * bend), -0.5, 0.5))
+def _vertex(three: NDArray[np.float32]) -> Array:
+    """Return where parabolas through three points [N, 3] have their tops, from the middle ones: -1/2 ... 1/2."""
+    low, middle, high = three.astype(np.float64).T
+    bend = low - 2 * middle + high
+    return np.where(bend < 0, np.clip((low - high) / (2 * np.where(bend < 0, bend, -1)), -0.5, 0.5), 0.0)

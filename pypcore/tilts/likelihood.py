@@ -17,12 +17,13 @@ volume is needed for it.
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.motion.parallel import Threads
 from pypcore.tilts.stretch import Band, Frame, Grid, window
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 
@@ -69,48 +70,55 @@ class Step:
 class Joint:
     """The likelihood of some views under one model and frame."""
 
-    def __init__(self, band: Band, frame: Frame, model: Model, threads: Threads) -> None:
+    def __init__(self, band: Band, frame: Frame, model: Model, workers: Workers) -> None:
         """Invert the covariances of all groups of the band; ``frame`` and ``model`` hold the T views alone."""
-        self.band, self.frame, self.model, self.threads = band, frame, model, threads
+        self.band, self.frame, self.model, self.workers = band, frame, model, workers
+        xp = workers.xp
         factors = window(band.shape).astype(np.float64)
         self.independent = 1 / float((factors**4).mean())  # a window ties neighbouring coefficients to each other
         count = len(frame.angles)
-        self.inverse = np.empty((len(band.kx), len(band.ky), count, count), np.float32)
-        self.alone = np.empty(self.inverse.shape[:3])  # variance of each view by itself, [J, B, T]
+        shape = (len(band.kx), len(band.ky), count)
+        self.inverse = xp.empty((*shape, count), np.float32)
+        self.own = np.empty(shape)  # [J, B, T], the inverse's diagonal
+        self.alone = np.empty(shape)  # variance of each view by itself
         self.logdet = 0.0
         numbers = band.kept.sum(2)
         squares_x = (2 * np.pi * band.kx) ** 2
         squares_y = ((2 * np.pi * band.ky) ** 2 * band.kept).sum(2)
         fishers = np.zeros((2, count, count))
 
-        def column(j: int) -> tuple[float, Array, Array]:
-            covariance = covariances(band, frame, model, j)
-            inverse = np.linalg.inv(covariance)
-            self.inverse[j] = inverse
-            self.alone[j] = np.einsum("btt->bt", covariance)
-            _, logdet = np.linalg.slogdet(covariance)
-            tied = 2 * (inverse * covariance - np.eye(count))
-            return (
-                float((logdet * numbers[j]).sum()),
-                squares_x[j] * np.einsum("b,btu->tu", numbers[j], tied),
-                np.einsum("b,btu->tu", squares_y[j], tied),
-            )
+        def columns(piece: slice) -> tuple[float, Array]:
+            covariance = covariances(band, frame, model, piece, xp)
+            inverse = xp.linalg.inv(covariance)
+            self.inverse[piece] = inverse
+            diagonals = [workers.home(xp.diagonal(a, axis1=2, axis2=3)) for a in (inverse, covariance)]
+            self.own[piece], self.alone[piece] = diagonals
+            _, logdet = xp.linalg.slogdet(covariance)
+            tied = 2 * (inverse * covariance - xp.eye(count))
+            weights = np.stack([numbers[piece] * squares_x[piece, None], squares_y[piece]])
+            fisher = xp.tensordot(xp.asarray(weights), tied, 2)
+            return float((workers.home(logdet) * numbers[piece]).sum()), workers.home(fisher)
 
-        for logdet, across, along in threads.map(column, range(len(band.kx))):
+        for logdet, fisher in workers.map(columns, self._pieces(8)):
             self.logdet += logdet
-            fishers[0] += across
-            fishers[1] += along
+            fishers += fisher
         self.fishers = fishers * self.independent  # of shifts along X and Y, [2, T, T], per px^2
+
+    def _pieces(self, copies: int) -> list[slice]:
+        """Columns of the band that are in hand together, with so many covariances of each."""
+        columns, groups, count = self.own.shape
+        return self.workers.pieces(columns, copies * 8 * groups * count * (count + 32))
 
     def weighed(self, grid: Grid) -> Grid:
         """A y: coefficients [T, J, B, 16] times the inverse covariance."""
-        out = np.empty_like(grid)
+        out, xp = np.empty_like(grid), self.workers.xp
 
-        def column(j: int) -> None:
-            y = np.ascontiguousarray(grid[:, j].transpose(1, 0, 2))  # [B, T, 16]
-            out[:, j] = (self.inverse[j] @ y.view(np.float32)).view(np.complex64).transpose(1, 0, 2)
+        def columns(piece: slice) -> None:
+            y = xp.asarray(np.ascontiguousarray(grid[:, piece].transpose(1, 2, 0, 3)))  # [J, B, T, 16]
+            weighed = (self.inverse[piece] @ y.view(np.float32)).view(np.complex64)
+            out[:, piece] = self.workers.home(weighed).transpose(2, 0, 1, 3)
 
-        self.threads.run(column, range(grid.shape[1]))
+        self.workers.run(columns, self._pieces(1))
         return out
 
     def log_likelihood(self, grid: Grid) -> float:
@@ -146,7 +154,7 @@ class Joint:
     def predicted(self, grid: Grid) -> Grid:
         """Each view as all others predict it, weighed for matching: the prediction over its own uncertainty."""
         weighed = self.weighed(grid)
-        own = np.einsum("jbtt->tjb", self.inverse)[..., None]
+        own = self.own.transpose(2, 0, 1)[..., None].astype(np.float32)
         return np.asarray(own * grid - weighed)
 
     def evidence(self, grid: Grid) -> Array:
@@ -155,36 +163,36 @@ class Joint:
         counts = self.band.kept.sum(2)
         total = np.zeros(len(grid))
         for j in range(len(self.band.kx)):
-            own = np.einsum("btt->tb", self.inverse[j])  # one over the variance that the others leave
+            own = self.own[j].T  # one over the variance that the others leave
             alone = self.alone[j].T
             power, left = ((np.abs(g[:, j]) ** 2).sum(2) for g in (grid, weighed))
             total += (power / alone - left / own + counts[j] * (np.log(alone) + np.log(own))).sum(1)
         return np.asarray(total * self.independent)
 
 
-def covariances(band: Band, frame: Frame, model: Model, j: int) -> Array:
-    """C [B, T, T] of the groups of column ``j``."""
-    signal, noise = _levels(band, frame, model, j)
-    tied = model.tied(band.kx[j] * (frame.tangents[:, None] - frame.tangents[None]))
-    amplitude = np.sqrt(signal)
-    covariance = amplitude[:, :, None] * amplitude[:, None, :] * tied
-    own = np.arange(len(frame.angles))
-    covariance[:, own, own] += noise + _MODEL_ERROR * signal
-    return np.asarray(covariance)
+def covariances(band: Band, frame: Frame, model: Model, columns: slice, xp: Any = np) -> Any:
+    """C [J, B, T, T] of the groups of some columns, an array of ``xp``."""
+    signal, noise = (xp.asarray(level) for level in _levels(band, frame, model, columns))
+    apart = band.kx[columns, None, None] * (frame.tangents[:, None] - frame.tangents[None])
+    amplitude = xp.sqrt(signal)
+    covariance = amplitude[..., :, None] * amplitude[..., None, :] * xp.asarray(model.tied(apart))[:, None]
+    covariance += xp.eye(len(frame.angles)) * (noise + _MODEL_ERROR * signal)[..., None]
+    return covariance
 
 
-def predict(band: Band, frame: Frame, model: Model, known: Grid, threads: Threads) -> Grid:
+def predict(band: Band, frame: Frame, model: Model, known: Grid, workers: Workers) -> Grid:
     """Predict the last view of ``frame`` from the coefficients of all before it, over its variance [J, B, 16]."""
-    out = np.empty(known.shape[1:], np.complex64)
+    out, xp = np.empty(known.shape[1:], np.complex64), workers.xp
 
-    def column(j: int) -> None:
-        covariance = covariances(band, frame, model, j)
-        inverse = np.linalg.inv(covariance)
+    def some(piece: slice) -> None:
+        inverse = xp.linalg.inv(covariances(band, frame, model, piece, xp))
         # A Gaussian's conditional mean over its conditional variance is minus this row of the inverse.
-        row = -inverse[:, -1, :-1].astype(np.float32)
-        out[j] = np.einsum("bt,tbn->bn", row, known[:, j])
+        row = -inverse[:, :, -1:, :-1].astype(np.float32)
+        y = xp.asarray(np.ascontiguousarray(known[:, piece].transpose(1, 2, 0, 3)))
+        out[piece] = workers.home((row @ y.view(np.float32)).view(np.complex64))[:, :, 0]
 
-    threads.run(column, range(len(band.kx)))
+    count = len(frame.angles)
+    workers.run(some, workers.pieces(len(band.kx), 4 * 8 * len(band.ky) * count * (count + 32)))
     return out
 
 
@@ -239,10 +247,10 @@ def first_model(band: Band, frame: Frame, white: Array, thickness: float, grid: 
     return Model(signal, np.repeat(white[:, None], SHELLS, 1), np.ones(len(white)), thickness)
 
 
-def _levels(band: Band, frame: Frame, model: Model, j: int) -> tuple[Array, Array]:
-    """Signal and noise power of the stretched views, [B, T], in column ``j``."""
+def _levels(band: Band, frame: Frame, model: Model, columns: slice) -> tuple[Array, Array]:
+    """Signal and noise power of the stretched views, [J, B, T], in some columns."""
     cosines = frame.cosines
-    k = np.hypot(band.centre[:, None], band.kx[j] / cosines)
+    k = np.hypot(band.centre[:, None], band.kx[columns, None, None] / cosines)
     signal = np.interp(k, _MIDDLES, model.signal, right=0.0) * (model.gain / cosines) ** 2
     at = np.minimum((k / 0.5 * SHELLS).astype(int), SHELLS - 1)
     noise = model.noise[np.arange(len(cosines)), at] / cosines

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.motion.parallel import Threads
 from pypcore.tilts.likelihood import Joint, Model, measure
 from pypcore.tilts.small import SmallSeries
 from pypcore.tilts.stretch import Band, Frame, Grid, spectra
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 
@@ -34,9 +34,9 @@ class Fit:
     log_ratio: float  # of the views together to each alone
     error: Array  # [T, 2], expected errors of the shifts (x, y), small px
 
-    def joint(self, threads: Threads) -> Joint:
+    def joint(self, workers: Workers) -> Joint:
         """The likelihood that it is the maximum of."""
-        return Joint(self.band, self.frame, self.model, threads)
+        return Joint(self.band, self.frame, self.model, workers)
 
 
 def settle(
@@ -44,16 +44,16 @@ def settle(
     frame: Frame,
     model: Model,
     band: Band,
-    threads: Threads,
+    workers: Workers,
     *,
     joint: Joint | None = None,
     rounds: int = 2,
 ) -> Fit:
     """Move all views to the nearest maximum; axis, angles and spectra stay. ``joint``: of the same angles and model."""
-    joint = joint or Joint(band, frame, model, threads)
+    joint = joint or Joint(band, frame, model, workers)
     scale = np.stack([frame.cosines, np.ones(len(frame.angles))], -1)
     for _ in range(rounds):
-        grid = spectra(small, frame, band, threads)
+        grid = spectra(small, frame, band, workers)
         moved = np.zeros_like(frame.shifts)
         for _ in range(_STEPS):
             step = joint.step(grid, _SLACK)
@@ -67,13 +67,13 @@ def settle(
     return Fit(frame, model, band, grid, joint.log_likelihood(grid), joint.log_ratio(grid), step.error * scale)
 
 
-def match(small: SmallSeries, frame: Frame, model: Model, band: Band, threads: Threads) -> Fit:
+def match(small: SmallSeries, frame: Frame, model: Model, band: Band, workers: Workers) -> Fit:
     """Settle, with the spectra measured anew."""
-    grid = spectra(small, frame, band, threads)
-    return settle(small, frame, measure(band, frame, model, grid), band, threads)
+    grid = spectra(small, frame, band, workers)
+    return settle(small, frame, measure(band, frame, model, grid), band, workers)
 
 
-def find_slab(fit: Fit, small: SmallSeries, threads: Threads, factors: Sequence[float] = _THICKER) -> Fit:
+def find_slab(fit: Fit, small: SmallSeries, workers: Workers, factors: Sequence[float] = _THICKER) -> Fit:
     """Try other slabs, thinner, thicker, with more on the faces, the views free to move; keep the likeliest."""
     tried: dict[tuple[float, float], Fit] = {}
     best = fit
@@ -83,7 +83,7 @@ def find_slab(fit: Fit, small: SmallSeries, threads: Threads, factors: Sequence[
             if slab not in tried:
                 model = replace(best.model, thickness=slab[0], faces=slab[1])
                 model = measure(best.band, best.frame, model, best.grid)
-                tried[slab] = settle(small, best.frame, model, best.band, threads)
+                tried[slab] = settle(small, best.frame, model, best.band, workers)
         best = max(tried.values(), key=lambda one: one.log_likelihood)
         if (best.model.thickness, best.model.faces) == before:
             break

@@ -6,6 +6,7 @@ same coefficient of any other; view t has it at the depth frequency kX tan t of 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from pypcore.geometry import tilt_rotation
 from pypcore.kernels import fft
 from pypcore.kernels.cpu.affine import sample_affine
-from pypcore.motion.parallel import Threads
 from pypcore.tilts.small import SmallSeries, fade
+from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 Grid = NDArray[np.complex64]
@@ -56,15 +57,17 @@ class Band:
         """|kY| at the middle of each bin, [B], cycles per px."""
         return np.asarray(np.abs(self.ky).mean(1))
 
-    def gather(self, spectrum: NDArray[np.complex64]) -> Grid:
-        """Take the band's coefficients [J, B, 16] out of an ``rfft2``."""
-        return np.asarray(spectrum[self.rows, : len(self.kx)].transpose(2, 0, 1) * self.kept, np.complex64)
+    def gather(self, spectra: Any, xp: Any = np) -> Any:
+        """Take the band's coefficients [N, J, B, 16] out of ``rfft2``s [N, Y, X // 2 + 1], arrays of ``xp``."""
+        taken = spectra[:, xp.asarray(self.rows), : len(self.kx)].transpose(0, 3, 1, 2)
+        return (taken * xp.asarray(self.kept)).astype(np.complex64)
 
-    def scatter(self, grid: Grid) -> NDArray[np.complex64]:
-        """Put coefficients [J, B, 16] into an ``rfft2`` that is 0 elsewhere."""
-        spectrum = np.zeros((self.shape[0], self.shape[1] // 2 + 1), np.complex64)
-        spectrum[self.rows, : len(self.kx)] = (grid * self.kept).transpose(1, 2, 0)
-        return spectrum
+    def scatter(self, grids: Any, xp: Any = np) -> Any:
+        """Put coefficients [N, J, B, 16] into ``rfft2``s that are 0 elsewhere, arrays of ``xp``."""
+        spectra = xp.zeros((len(grids), self.shape[0], self.shape[1] // 2 + 1), np.complex64)
+        taken = (grids * xp.asarray(self.kept)).astype(np.complex64).transpose(0, 2, 3, 1)
+        spectra[:, xp.asarray(self.rows), : len(self.kx)] = taken
+        return spectra
 
     def moved(self, grid: Grid, shift: Array) -> Grid:
         """Coefficients [..., J, B, 16] of a view whose content goes ``shift`` (X, Y) px further; one or [T, 2]."""
@@ -112,18 +115,37 @@ def window(shape: tuple[int, int]) -> NDArray[np.float32]:
 
 def cut(small: SmallSeries, frame: Frame, view: int, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return one view in the specimen's frame, [Y, X] of ``shape``, as stretched by 1 / cos t."""
-    back = tilt_rotation(frame.axis).T  # (x, y) aligned -> raw
-    stretched = back @ np.diag([frame.cosines[view], 1.0])
-    matrix = np.ascontiguousarray(stretched[::-1, ::-1])  # (y, x)
-    coefficients = small.views[view]
-    centre = (np.array(coefficients.shape) - 1) / 2
-    origin = centre - (back @ frame.shifts[view])[::-1] - matrix @ ((np.array(shape) - 1) / 2)
+    matrix, origin = _grid(small, frame, view, shape)
     out = np.empty(shape, np.float32)
-    sample_affine(coefficients, matrix, np.ascontiguousarray(origin), out)
+    sample_affine(small.views[view], matrix, origin, out)
     return out
 
 
-def spectra(small: SmallSeries, frame: Frame, band: Band, threads: Threads, views: list[int] | None = None) -> Grid:
+def cut_on_gpu(small: SmallSeries, frame: Frame, chosen: list[int], shape: tuple[int, int], workers: Workers) -> Any:
+    """Return several views so, [N, Y, X], on the current device."""
+    import cupy
+
+    from pypcore.kernels.gpu.affine import sample_many
+
+    grids = [
+        np.concatenate([origin, matrix.ravel()]) for matrix, origin in (_grid(small, frame, v, shape) for v in chosen)
+    ]
+    out = cupy.empty((len(chosen), *shape), cupy.float32)
+    sample_many(workers.there(small.views), np.array(chosen, np.int32), np.array(grids), out)
+    return out
+
+
+def _grid(small: SmallSeries, frame: Frame, view: int, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Return the matrix and the origin, (y, x), by which a view is sampled."""
+    back = tilt_rotation(frame.axis).T  # (x, y) aligned -> raw
+    stretched = back @ np.diag([frame.cosines[view], 1.0])
+    matrix = np.ascontiguousarray(stretched[::-1, ::-1])  # (y, x)
+    centre = (np.array(small.views.shape[1:]) - 1) / 2
+    origin = centre - (back @ frame.shifts[view])[::-1] - matrix @ ((np.array(shape) - 1) / 2)
+    return matrix, np.ascontiguousarray(origin)
+
+
+def spectra(small: SmallSeries, frame: Frame, band: Band, workers: Workers, views: list[int] | None = None) -> Grid:
     """Return the band's coefficients [T, J, B, 16] of views (all, or those listed, in that order), windowed.
 
     White noise of variance 1 has coefficients of mean square 1.
@@ -131,9 +153,15 @@ def spectra(small: SmallSeries, frame: Frame, band: Band, threads: Threads, view
     chosen = list(range(len(small.views))) if views is None else views
     factors = window(band.shape) / np.float32(np.sqrt(band.shape[0] * band.shape[1]))
     out = np.empty((len(chosen), len(band.kx), *band.rows.shape), np.complex64)
+    if workers.on_gpu:
+        windowed = workers.xp.asarray(factors)
+        for piece in workers.pieces(len(chosen), 6 * 4 * factors.size):
+            views_there = cut_on_gpu(small, frame, chosen[piece], band.shape, workers)
+            out[piece] = workers.home(band.gather(workers.rfft2(views_there * windowed), workers.xp))
+        return out
 
     def one(at: int) -> None:
-        out[at] = band.gather(fft.rfft2(cut(small, frame, chosen[at], band.shape) * factors))
+        out[at] = band.gather(fft.rfft2(cut(small, frame, chosen[at], band.shape) * factors)[None])[0]
 
-    threads.run(one, range(len(chosen)))
+    workers.run(one, range(len(chosen)))
     return out

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pypcore import kernels
+from pypcore.compute import CPU, Compute
 from pypcore.errors import InputError, UsageError
 from pypcore.motion.parallel import Threads
 from pypcore.tilts.alignment import TiltAlignment
@@ -16,13 +17,16 @@ from pypcore.tomogram.hand import HandCheck, check_hand
 from pypcore.tomogram.memory import MemoryPlan, plan_memory, volumes_of
 from pypcore.tomogram.resample import Aligner
 from pypcore.tomogram.settings import TomogramSettings
-from pypcore.tomogram.sirt import Sirt
+from pypcore.tomogram.sirt import Operators, Sirt, on_cpu, tile_bytes
 from pypcore.tomogram.stack import ROW, empty_stack, put
 from pypcore.tomogram.views import Views, shift_planes
 from pypcore.tomogram.wbp import backproject
 
 Array = NDArray[np.float64]
 Volume = NDArray[np.float32]
+Job = tuple[int, int]  # which volume, and its first slice
+Solution = Callable[[list[Job], Callable[[Job], Volume], Callable[[Job], Volume]], None]
+Backprojection = Callable[[range, list[Volume]], None]  # planes, into one array [z, y, x] for each volume
 Tilts = Sequence[NDArray[np.generic]] | NDArray[np.generic]  # [T, y, x]; anything that gives image [y, x] for an index
 
 
@@ -64,12 +68,14 @@ class Reconstruction:
         threads: int = 1,
         memory: int = 4 * 2**30,
         whole: bool = False,
+        compute: Compute = CPU,
     ) -> None:
         """Plan for ``threads`` threads and ``memory`` bytes (``plan``); neither changes the result.
 
         ``exposures`` [T]: e-/Å² that the specimen had had by the middle of each tilt, where they are to be weighted for
         it; ``voltage`` kV. ``ctf`` where ``settings.ctf`` asks for correction. Both are for all tilts of the stack.
-        ``whole``: the caller keeps all slabs.
+        ``whole``: the caller keeps all slabs. ``compute``: what weights, projects and solves; tilts are aligned, and
+        their CTF is corrected, on the CPU.
         """
         if not alignment.used.any():
             raise InputError("tomogram: all tilts are left out; two or more are needed")
@@ -99,7 +105,7 @@ class Reconstruction:
             if settings.method == "wbp":
                 depth = slab_planes(self.views.alignment, own_ctf, settings)
         self.depth = depth
-        self.threads = threads
+        self.threads, self.compute = threads, compute
         self.stacks = 2 if settings.halves == "frames" else 1
         self.plan: MemoryPlan = plan_memory(self.aligner, self.stacks, depth, threads, memory, whole=whole)
         self.voxel_size = alignment.pixel_size * settings.binning
@@ -162,10 +168,12 @@ class Reconstruction:
 
     def _by_planes(self, sources: list[Tilts], threads: Threads, tell: Callable[[float], None]) -> Iterator[Slab]:
         stack, weights = self._stack(), self._weights()
-        self._images(sources, threads, lambda n, t, image: put(stack, n, image, weights[t]))
+        on_gpu = self.compute.on_gpu  # where the weights are applied too
+        self._images(sources, threads, lambda n, t, image: put(stack, n, image, None if on_gpu else weights[t]))
         tell(0.4)
         depth = self.settings.shape[0]
-        yield from self._planes(stack, range(depth), threads, tell, 0.4)
+        add = self._backprojection(stack, threads, np.tile(weights, (self.stacks, 1)) if on_gpu else None)
+        yield from self._planes(add, range(depth), tell, 0.4)
 
     def _by_depth(self, sources: list[Tilts], threads: Threads, tell: Callable[[float], None]) -> Iterator[Slab]:
         """CTF-corrected stacks for some depth slabs at a time."""
@@ -189,20 +197,30 @@ class Reconstruction:
             threads.run(correct, range(len(aligned)))
             for slab, stack in zip(group, stacks, strict=True):
                 begin = 0.2 + 0.8 * slab.start / z
-                yield from self._planes(stack, slab, threads, lambda share: None, begin)
+                yield from self._planes(self._backprojection(stack, threads), slab, lambda share: None, begin)
             tell(0.2 + 0.8 * group[-1].stop / z)
 
+    def _backprojection(self, stack: Volume, threads: Threads, weights: Volume | None = None) -> Backprojection:
+        """Return what writes planes of the volumes; ``weights`` [image, k] are still to be applied, on GPUs."""
+        lines, parts = self._lines(), self.parts
+        if not self.compute.on_gpu:
+            return lambda planes, out: backproject(stack, lines, parts, planes, out, threads)
+        from pypcore.tomogram.device_stack import DeviceStack
+
+        there = DeviceStack(stack, weights, self.compute.ordinals)
+        return lambda planes, out: there.backproject(lines, parts, planes, out)
+
     def _planes(
-        self, stack: Volume, planes: range, threads: Threads, tell: Callable[[float], None], begun: float
+        self, add: Backprojection, planes: range, tell: Callable[[float], None], begun: float
     ) -> Iterator[Slab]:
         _, y, x = self.settings.shape
-        views, lines, count = self.views, self._lines(), volumes_of(self.settings)
+        views, count = self.views, volumes_of(self.settings)
         most = min(self.plan.planes, len(planes))
         volumes = [np.empty((most, views.height, x), np.float32) for _ in range(count)]
         for low in range(planes.start, planes.stop, most):
             own = range(low, min(low + most, planes.stop))
             done = [volume[: len(own)] for volume in volumes]
-            backproject(stack, lines, self.parts, own, done, threads)
+            add(own, done)
             where, rows = slice(own.start, own.stop), slice(0, y)
             yield _slab(where, rows, [shift_planes(volume, views, where, rows) for volume in done])
             tell(begun + (1 - begun) * (own.stop - planes.start) / len(planes))
@@ -219,37 +237,53 @@ class Reconstruction:
         self._images(sources, threads, keep)
         tell(0.2)
         z, y, x = self.settings.shape
-        views, lines = self.views, self.views.lines()
-        solvers, images = self._solvers(lines)
-        turn = kernels.get("tile_to_planes", "cython")
-        extent = range(0, y, self.plan.rows)
+        views, extent = self.views, range(0, y, self.plan.rows)
+        images = self._images_of_volumes()
+        solve = self._solution(threads)
         for low in extent:
             rows = slice(low, min(low + self.plan.rows, y))
             height = rows.stop - rows.start + 2 * views.margin
-            volumes = [np.empty((z, height, x), np.float32) for _ in solvers]
-
-            def tile(job: tuple[int, int], low: int = low, volumes: list[Volume] = volumes) -> None:
-                which, first = job
-                part = _rows_of(stack, low + first, images[which])
-                turn(solvers[which](part), volumes[which][:, first : first + ROW])
-
-            threads.run(tile, ((w, first) for first in range(0, height, ROW) for w in range(len(solvers))))
+            volumes = [np.empty((z, height, x), np.float32) for _ in images]
+            solve(
+                [(which, first) for first in range(0, height, ROW) for which in range(len(images))],
+                lambda job, low=low: _rows_of(stack, low + job[1], images[job[0]]),  # type: ignore[misc]
+                lambda job, volumes=volumes: volumes[job[0]][:, job[1] : job[1] + ROW],  # type: ignore[misc]
+            )
             moved = [shift_planes(volume, views, slice(0, z), rows) for volume in volumes]
             yield _slab(slice(0, z), rows, moved)
             tell(0.2 + 0.8 * rows.stop / y)
 
-    def _solvers(self, lines: Array) -> tuple[list[Sirt], list[Callable[[Volume], Volume]]]:
-        """Return, for each volume (halves first), its solver and what makes its images of a tile's."""
-        count, width = len(self.chosen), self.views.width
-        order = np.argsort(self.steps_of)  # by angle
-        all_tilts = Sirt(lines[order], width, self.settings)
-        if self.settings.halves == "none":
-            return [all_tilts], [lambda tile: tile[order]]
+    def _solution(self, threads: Threads) -> Solution:
+        """Return what solves tiles: by threads, or by GPUs."""
+        if self.compute.on_gpu:
+            from pypcore.tomogram.device_stack import DeviceSirt
+
+            size = 4 * tile_bytes(self.settings, len(self.chosen), self.views.width, 1) * volumes_of(self.settings)
+            return DeviceSirt(self._solvers, size, self.compute.ordinals).run
+        solvers, turn = self._solvers(on_cpu()), kernels.get("tile_to_planes", "cython")
+
+        def solve(jobs: list[Job], images: Callable[[Job], Volume], out: Callable[[Job], Volume]) -> None:
+            threads.run(lambda job: turn(solvers[job[0]](images(job)), out(job)), jobs)
+
+        return solve
+
+    def _solvers(self, by: Operators) -> list[Sirt]:
+        """Return the solver of each volume, halves first."""
+        lines, width, order = self.views.lines(), self.views.width, np.argsort(self.steps_of)  # by angle
+        all_tilts = Sirt(lines[order], width, self.settings, by)
         if self.settings.halves == "tilts":
-            halves = [Sirt(lines[part], width, self.settings) for part in self.parts]
+            return [*(Sirt(lines[part], width, self.settings, by) for part in self.parts), all_tilts]
+        return [all_tilts] * volumes_of(self.settings)
+
+    def _images_of_volumes(self) -> list[Callable[[Volume], Volume]]:
+        """Return, for each volume, what takes its images out of those of a tile of the stack."""
+        count, order = len(self.chosen), np.argsort(self.steps_of)
+        if self.settings.halves == "none":
+            return [lambda tile: tile[order]]
+        if self.settings.halves == "tilts":
             first, last = self.parts
-            return [*halves, all_tilts], [lambda tile: tile[first], lambda tile: tile[last], lambda tile: tile[order]]
-        return [all_tilts] * 3, [
+            return [lambda tile: tile[first], lambda tile: tile[last], lambda tile: tile[order]]
+        return [
             lambda tile: tile[:count][order],
             lambda tile: tile[count:][order],
             lambda tile: tile[:count][order] + tile[count:][order],
@@ -268,6 +302,7 @@ def reconstruct(
     threads: int = 1,
     memory: int = 4 * 2**30,
     progress: Callable[[float], None] | None = None,
+    compute: Compute = CPU,
 ) -> Tomogram:
     """Return the whole tomogram of raw ``tilts`` [T, y, x]; ``Reconstruction`` says what the rest means."""
     work = Reconstruction(
@@ -279,6 +314,7 @@ def reconstruct(
         threads=threads,
         memory=memory,
         whole=True,
+        compute=compute,
     )
     volumes: list[Volume] | None = None
     for slab in work.slabs(tilts, second, progress):

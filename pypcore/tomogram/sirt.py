@@ -6,6 +6,8 @@ Imaging 27, 918). Rays that miss the volume and voxels that no tilt sees are lef
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,51 +16,78 @@ from pypcore import kernels
 from pypcore.tomogram.settings import TomogramSettings
 
 Array = NDArray[np.float64]
-Tile = NDArray[np.float32]
+Tile = Any  # float32, of the library that does the work
 
 _SHORTEST = 0.05  # of the longest path: a ray that only grazes the volume says nothing of it
+
+
+@dataclass(frozen=True)
+class Operators:
+    """Who does the work: an array library, and both projections of its arrays, which add to what is there."""
+
+    xp: Any
+    project: Callable[[Tile, Any, Tile], None]  # volume, lines, images
+    backproject: Callable[[Tile, Any, Tile], None]  # images, lines, volume
+
+
+def on_cpu() -> Operators:
+    """Return those of NumPy's arrays."""
+    return Operators(np, kernels.get("project", "cython"), kernels.get("backproject", "cython"))
+
+
+def on_gpu() -> Operators:
+    """Return those of arrays on the current device."""
+    import cupy
+
+    from pypcore.kernels.gpu.tomogram import add_backprojection, add_projection
+
+    return Operators(cupy, add_projection, add_backprojection)
 
 
 class Sirt:
     """Reconstructs tiles of one series; may be called by several threads."""
 
-    def __init__(self, lines: Array, width: int, settings: TomogramSettings) -> None:
-        """Prepare for images of ``width`` pixels along ``lines`` [T, 3], in the order of their angles."""
+    def __init__(self, lines: Array, width: int, settings: TomogramSettings, by: Operators | None = None) -> None:
+        """Prepare for images of ``width`` pixels along ``lines`` [T, 3], in the order of their angles.
+
+        ``by``: who works, default the CPU; on a GPU it belongs to the device that is current.
+        """
         self.settings = settings
+        self.by = by or on_cpu()
+        xp = self.by.xp
         count = min(settings.subsets, len(lines))
         # Every count-th tilt: a subset covers all angles, and those after one another lie apart.
-        self.subsets = [np.arange(first, len(lines), count) for first in _apart(count)]
-        self.project = kernels.get("project", "cython")
-        self.backproject = kernels.get("backproject", "cython")
-        self.lines = [np.ascontiguousarray(lines[s]) for s in self.subsets]
+        self.subsets = [slice(first, None, count) for first in _apart(count)]
+        self.lines = [xp.asarray(np.ascontiguousarray(lines[s])) for s in self.subsets]
         z, _, x = settings.shape
         self.rays, self.voxels = [], []
         for own in self.lines:
-            paths = np.zeros((len(own), width, 1), np.float32)
-            self.project(np.ones((z, x, 1), np.float32), own, paths)
-            seen = np.zeros((z, x, 1), np.float32)
-            self.backproject(np.ones((len(own), width, 1), np.float32), own, seen)
-            self.rays.append(_inverse(paths))
-            self.voxels.append(np.float32(settings.relaxation) * _inverse(seen))
+            paths = xp.zeros((len(own), width, 1), np.float32)
+            self.by.project(xp.ones((z, x, 1), np.float32), own, paths)
+            seen = xp.zeros((z, x, 1), np.float32)
+            self.by.backproject(xp.ones((len(own), width, 1), np.float32), own, seen)
+            self.rays.append(_inverse(xp, paths))
+            self.voxels.append(np.float32(settings.relaxation) * _inverse(xp, seen))
 
     def __call__(self, images: Tile, tell: Callable[[int], None] | None = None) -> Tile:
         """Return the volume [Z, X, Y] of ``images`` [T, U, Y]; ``tell`` hears of each iteration."""
         z, _, x = self.settings.shape
-        volume = np.zeros((z, x, images.shape[2]), np.float32)
-        update = np.empty_like(volume)
+        xp = self.by.xp
+        volume = xp.zeros((z, x, images.shape[2]), np.float32)
+        update = xp.empty_like(volume)
         for n in range(self.settings.iterations):
             for subset, lines, rays, voxels in zip(self.subsets, self.lines, self.rays, self.voxels, strict=True):
-                seen = np.zeros((len(subset), *images.shape[1:]), np.float32)
+                seen = xp.zeros((len(lines), *images.shape[1:]), np.float32)
                 if n or len(self.subsets) > 1:
-                    self.project(volume, lines, seen)
-                np.subtract(images[subset], seen, out=seen)
+                    self.by.project(volume, lines, seen)
+                xp.subtract(images[subset], seen, out=seen)
                 seen *= rays
                 update[:] = 0
-                self.backproject(seen, lines, update)
+                self.by.backproject(seen, lines, update)
                 update *= voxels
                 volume += update
                 if self.settings.nonnegative:
-                    np.maximum(volume, 0, out=volume)
+                    xp.maximum(volume, 0, out=volume)
             if tell:
                 tell(n)
         return volume
@@ -70,9 +99,9 @@ def tile_bytes(settings: TomogramSettings, tilts: int, width: int, row: int) -> 
     return 4 * row * (2 * z * x + 2 * tilts * width)
 
 
-def _inverse(of: Tile) -> Tile:
+def _inverse(xp: Any, of: Tile) -> Tile:
     enough = of > _SHORTEST * of.max()
-    return np.where(enough, 1 / np.where(enough, of, 1), 0).astype(np.float32)
+    return xp.where(enough, 1 / xp.where(enough, of, 1), 0).astype(np.float32)
 
 
 def _apart(count: int) -> list[int]:

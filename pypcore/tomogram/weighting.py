@@ -4,6 +4,8 @@ With steps in radians, back-projection of the weighted images has the density wh
 are the images' per voxel of path. Every weight ends at ``cutoff`` with a Gaussian ``falloff``.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,19 +45,28 @@ def apply(image: Image, factor: Image) -> Image:
     return fft.irfft(spectrum, size)[:, : image.shape[1]]
 
 
-def padded(image: Image, size: int) -> Image:
-    """Return ``image`` [y, u] with its rows led from their last pixels back to their first ones, over ``size`` in all.
+def apply_to_tile(xp: Any, tile: Any, factor: Any) -> Any:
+    """Return a tile [T, u, slices] weighted by ``factor`` [T, k] along u; arrays of ``xp``: NumPy's or CuPy's."""
+    width = tile.shape[1]
+    size = padded_width(width)
+    rows = padded(xp.ascontiguousarray(tile.transpose(0, 2, 1)), size, xp)
+    weighted = xp.fft.irfft(xp.fft.rfft(rows) * factor[:, None], size)[..., :width]
+    return xp.ascontiguousarray(weighted.transpose(0, 2, 1))
+
+
+def padded(image: Any, size: int, xp: Any = np) -> Any:
+    """Return ``image`` [..., u] with its rows led from their last pixels back to their first ones, ``size`` in all.
 
     A step to zero at the edges would be sharpened by the ramp and smeared over the tomogram. It isn't better than
     zeros everywhere: the way begins and ends at single pixels, and carries their noise. (Tried: means of 16 pixels for
     the ends, and mirrored rows that fade; both keep less of a truth that goes on beyond the edges.)
     """
-    rows, width = image.shape
-    wide = np.empty((rows, size), np.float32)
-    wide[:, :width] = image
-    last, first = image[:, -1:], image[:, :1]
-    way = ((np.arange(size - width) + 0.5) / (size - width)).astype(np.float32)
-    wide[:, width:] = last + (first - last) * way
+    width = image.shape[-1]
+    wide = xp.empty((*image.shape[:-1], size), np.float32)
+    wide[..., :width] = image
+    last, first = image[..., -1:], image[..., :1]
+    way = ((xp.arange(size - width) + 0.5) / (size - width)).astype(np.float32)
+    wide[..., width:] = last + (first - last) * way
     return wide
 
 

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import cuda_on_cpu
 import fake_cupy
+import fake_cupyx
 import pytest
 
 from pypcore.kernels.gpu import module
@@ -16,6 +17,7 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """``import cupy`` gives the stand-in, with one virtual device."""
     fake_cupy.configure(1)
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy)
+    monkeypatch.setitem(sys.modules, "cupyx", fake_cupyx)
     module._module.cache_clear()
     yield fake_cupy
     module._module.cache_clear()

@@ -2,24 +2,28 @@
 
 What plain ``xp = numpy`` lets slip is refused: host arrays among device arrays, copies to the host that nobody asked
 for, an array of one device used under another, more memory than a device has. Memory that was not set holds 0xFF
-(NaN). Devices are virtual; ``configure`` sets how many and how large. It is no CuPy: numbers are NumPy's.
+(NaN). Devices are virtual; ``configure`` sets how many and how large. Copies from pinned memory happen late: when
+their stream is waited for, and not before. It is no CuPy: numbers are NumPy's, and kernels run at once.
 """
 
-import contextlib
 import threading
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import cuda_on_cpu
 import numpy as np
+
+__version__ = "0 (a stand-in)"
 
 _local = threading.local()
 _lock = threading.Lock()
 _used: dict[int, int] = {}
 _peak: dict[int, int] = {}
 _limit: dict[int, int | None] = {}
+_pool_limit: dict[int, int] = {}
+freed: list[int] = []  # devices whose pool was emptied, each time
 _count = 1
 
 _VIEWS = {"reshape", "ravel", "transpose", "view", "squeeze", "swapaxes"}
@@ -45,7 +49,7 @@ def configure(devices: int = 1, limit_bytes: int | None = None) -> None:
     """Set how many devices there are and how much memory each has; forget all counters."""
     global _count
     _count = devices
-    for table in (_used, _peak, _limit):
+    for table in (_used, _peak, _limit, _pool_limit, freed):
         table.clear()
     _limit.update(dict.fromkeys(range(devices), limit_bytes))
 
@@ -82,16 +86,19 @@ class Device:
     def synchronize(self) -> None:
         """Nothing is ever pending here."""
 
+    attributes = {"MemoryClockRate": 1_000_000, "GlobalMemoryBusWidth": 1024}  # noqa: RUF012
+
     @property
     def mem_info(self) -> tuple[int, int]:
         """Bytes free and in all."""
-        total = _limit[self.id] or 80 * 2**30
+        total = _limit.get(self.id) or 80 * 2**30
         return total - _used.get(self.id, 0), total
 
 
 def _account(device: int, size: int) -> None:
     with _lock:
         limit, now = _limit.get(device), _used.get(device, 0)
+        limit = min((one for one in (limit, _pool_limit.get(device)) if one), default=None)
         if limit is not None and now + size > limit:
             raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes (allocated so far: {now:,} bytes)")
         _used[device] = now + size
@@ -130,11 +137,18 @@ class ndarray:
         out[...] = self._host
         return out
 
-    def set(self, host: np.ndarray) -> None:
-        """Copy from the host."""
+    def set(self, host: np.ndarray, stream: "Stream | None" = None) -> None:
+        """Copy from the host: at once, or when what is queued in ``stream`` has to be done."""
         if not isinstance(host, np.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
-        self._host[...] = host
+        if host.dtype != self.dtype or host.shape != self.shape:
+            raise ValueError(f"{host.dtype} {host.shape} is set to {self.dtype} {self.shape}")
+        if stream is None:
+            self._host[...] = host
+            return
+        if not isinstance(host, Pinned):
+            raise TypeError("a copy that is waited for later must come from pinned memory")
+        stream.queue(self._device, lambda: self._host.__setitem__(..., host))
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError(
@@ -278,26 +292,144 @@ def _mirror(module: Any, names: str) -> types.SimpleNamespace:
     return types.SimpleNamespace(**{name: bound(name) for name in names.split()})
 
 
-@contextlib.contextmanager
-def _stream(**_: Any) -> Iterator[types.SimpleNamespace]:
-    yield types.SimpleNamespace(synchronize=lambda: None)
+class Pinned(np.ndarray):
+    """Host memory that copies may be made from while the device computes."""
 
 
-def get_default_memory_pool() -> types.SimpleNamespace:
+class Stream:
+    """A queue of copies; computing does not queue here. The stream of a thread is its own, as is the device."""
+
+    def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
+        self._device, self._waiting = _current(), list[Callable[[], None]]()
+
+    def queue(self, device: int, copy: Callable[[], None]) -> None:
+        """Let a copy wait."""
+        if not device == self._device == _current():
+            raise RuntimeError(f"a stream of device {self._device} copies to device {device} under {_current()}")
+        self._waiting.append(copy)
+
+    def run(self, until: int | None = None) -> None:
+        """Do what waits, or so much of it."""
+        for copy in self._waiting[:until]:
+            copy()
+        self._waiting[:until] = [lambda: None] * len(self._waiting[:until])  # places stay, for events
+
+    def synchronize(self) -> None:
+        """Do all that waits."""
+        self.run()
+
+    def wait_event(self, event: "Event") -> None:
+        """Have what comes before the event done first: at once, as computing does not wait here."""
+        event.synchronize()
+
+    def __enter__(self) -> "Stream":
+        self._before, _local.stream = getattr(_local, "stream", None), self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _local.stream = self._before
+
+
+class Event:
+    """A place in a stream."""
+
+    def __init__(self, disable_timing: bool = False) -> None:
+        self._stream: Stream | None = None
+
+    def record(self, stream: Stream) -> None:
+        """Remember where the stream is now."""
+        self._stream, self._place = stream, len(stream._waiting)
+
+    def synchronize(self) -> None:
+        """Have everything before it done."""
+        if self._stream is not None:
+            self._stream.run(self._place)
+
+
+def _get_current_stream() -> Stream:
+    if getattr(_local, "stream", None) is None:
+        _local.stream = Stream()
+    return _local.stream
+
+
+class _Pool:
+    """The pool of one device."""
+
+    def __init__(self, device: int) -> None:
+        self._device = device
+
+    def used_bytes(self) -> int:
+        """Return what arrays hold."""
+        return _used.get(self._device, 0)
+
+    total_bytes = used_bytes
+
+    def free_all_blocks(self) -> None:
+        """Nothing is held that no array has."""
+        freed.append(self._device)
+
+    def get_limit(self) -> int:
+        """Return the limit, 0 where there is none."""
+        return _pool_limit.get(self._device, 0)
+
+    def set_limit(self, size: int = 0, fraction: float | None = None) -> None:
+        """Set it."""
+        _pool_limit[self._device] = int(size)
+
+
+class _Plans:
+    """The plans that a thread keeps on a device: how many, how large."""
+
+    size, memsize = 16, -1
+
+    def set_size(self, size: int) -> None:
+        """Bound their number."""
+        self.size = size
+
+    def set_memsize(self, size: int) -> None:
+        """Bound their work areas."""
+        self.memsize = size
+
+
+def _get_plan_cache() -> _Plans:
+    kept = _local.__dict__.setdefault("plans", {})
+    return kept.setdefault(_current(), _Plans())
+
+
+def get_default_memory_pool() -> _Pool:
     """Return the current device's pool."""
-    return types.SimpleNamespace(
-        free_all_blocks=lambda: None,
-        used_bytes=lambda: _used.get(_current(), 0),
-        set_limit=lambda size=None, fraction=None: None,
-    )
+    return _Pool(_current())
+
+
+def get_default_pinned_memory_pool() -> types.SimpleNamespace:
+    """Return the pool of pinned memory."""
+    return types.SimpleNamespace(free_all_blocks=lambda: None)
 
 
 fft = _mirror(np.fft, "fft ifft rfft irfft fft2 ifft2 rfft2 irfft2 fftn ifftn rfftn irfftn fftfreq rfftfreq")
+fft.config = types.SimpleNamespace(get_plan_cache=_get_plan_cache, clear_plan_cache=lambda: None)
 cuda = types.SimpleNamespace(
     Device=Device,
-    Stream=_stream,
+    Stream=Stream,
+    Event=Event,
+    get_elapsed_time=lambda begin, end: 1.0,
+    get_current_stream=_get_current_stream,
+    cufft=None,
     memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-    runtime=types.SimpleNamespace(getDeviceCount=lambda: _count, CUDARuntimeError=CUDARuntimeError),
+    runtime=types.SimpleNamespace(
+        getDeviceCount=lambda: _count,
+        getDeviceProperties=lambda number: {
+            "name": b"Virtual GPU",
+            "major": 9,
+            "minor": 0,
+            "totalGlobalMem": _limit.get(number) or 80 * 2**30,
+        },
+        runtimeGetVersion=lambda: 12090,
+        driverGetVersion=lambda: 12090,
+        memGetInfo=lambda: Device().mem_info,
+        CUDARuntimeError=CUDARuntimeError,
+    ),
+    nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9)),
     is_available=lambda: _count > 0,
 )
 

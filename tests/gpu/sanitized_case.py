@@ -6,9 +6,9 @@ Numbers are not compared here: Numba and pytest are too slow under a sanitizer. 
 import sys
 
 import fake_cupy
-import numpy as np
-from motion_cases import CASES
+import fake_cupyx
 from mutants import MUTANTS
+from small_cases import small
 
 import pypcore.kernels.gpu.module as loader
 from pypcore import kernels
@@ -17,12 +17,11 @@ from pypcore import kernels
 def main(kernel: str, mutant: str = "") -> None:
     """Run it once."""
     fake_cupy.configure(1)
-    sys.modules["cupy"] = fake_cupy
+    sys.modules["cupy"], sys.modules["cupyx"] = fake_cupy, fake_cupyx
     chosen, read = next((one for one in MUTANTS if str(one) == mutant), None), loader.read_source
     if chosen:
         loader.read_source = lambda source: chosen.text() if source == chosen.source else read(source)
-    arguments, _ = CASES[kernel](np.random.default_rng(8), 8)
-    kernels.get(kernel, "cupy")(*arguments)
+    kernels.get(kernel, "cupy")(*small(kernel))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def nibbles_case(rng: np.random.Generator, size: int) -> Arguments:
 
 
 def shrink_case(rng: np.random.Generator, size: int) -> Arguments:
-    step = {8: 1, 37: 3, 64: 4}[size]
+    step = {37: 3, 64: 4}.get(size, 1)
     height, width = 5 * size + 2, 11 * size + 7
     frame = rng.integers(0, 9, (height, width)).astype(np.uint16 if size == 37 else np.uint8)
     gain = rng.random((height, width), np.float32) if size != 37 else None
@@ -94,8 +94,19 @@ def filter_case(rng: np.random.Generator, size: int) -> Arguments:
     return [spectrum, rng.integers(0, 40, shape).astype(np.uint16), curve, along_y, along_x, total], [5]
 
 
+def cut_case(rng: np.random.Generator, size: int) -> Arguments:
+    shape, box = (size + 5, 2 * size + 1), (size + 1, size - 3)
+    frames = rng.normal(size=(5, *shape)).astype(np.float32)
+    corners = np.array([[0, 0], [-3, shape[1] - 4], [size, -size // 4]], np.int32)  # within, and over edges
+    if size == 37:
+        corners[0] = 0, 3 * size  # outside
+    windows = [rng.random(n).astype(np.float32) for n in box]
+    return [frames, corners, *windows, 2, np.zeros((3, *box), np.float32)], [5]
+
+
 CASES: dict[str, Case] = {
     "add_filtered": filter_case,
+    "cut_windows": cut_case,
     "lzw_decode": lzw_case,
     "pack_spectra": pack_case,
     "patch_gradient": gradient_case,

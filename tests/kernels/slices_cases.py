@@ -42,7 +42,7 @@ def slices_arguments(rng: np.random.Generator, size: int) -> dict[str, Any]:
 
 
 def insert_case(rng: np.random.Generator, size: int) -> Arguments:
-    planes = {8: (0, 99), 37: (0, 5), 64: (3, 20)}[size]
+    planes = {4: (0, 2), 8: (0, 99), 37: (0, 5), 64: (3, 20)}[size]
     return [*slices_arguments(rng, size).values(), *planes], [0]
 
 

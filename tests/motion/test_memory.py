@@ -42,13 +42,14 @@ print(plans[0].needed / 2**20, int(peak[1]) / 1024)
     ("shape", "threads", "images"),
     [((16, 1900, 2100), 1, "one"), ((3, 1900, 2100), 2, "one"), ((4, 1900, 2100), 1, "all")],
 )
-def test_the_estimate_is_near_what_is_measured(shape, threads, images):
+def test_the_plan_is_no_less_than_what_is_measured_and_little_more(shape, threads, images):
     command = [sys.executable, "-c", MEASURED, *map(str, shape), str(threads), images]
     # With huge pages what is resident depends on how busy the kernel is.
     environment = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     planned, measured = map(float, said.split())
-    assert planned == pytest.approx(measured, rel=0.15)
+    # What is planned for the process itself has MKL and the drawing of pictures in it, which are not loaded here.
+    assert measured < planned < measured + 100
 
 
 def work(**changes):
@@ -57,15 +58,16 @@ def work(**changes):
 
 
 def test_less_memory_means_fewer_sums_at_a_time_and_then_frames_read_again():
-    plans = [plan_memory(work(), round(gb * 2**30)) for gb in (4, 0.9, 0.75)]
+    plans = [plan_memory(work(), round(gb * 2**30)) for gb in (4, 0.9, 0.72)]
     assert plans[0].keep
     assert plans[0].sums == 5
     assert not plans[1].keep
-    assert [plan.needed <= gb * 2**30 for plan, gb in zip(plans, (4, 0.9, 0.75), strict=True)][:2] == [True, True]
+    assert [plan.needed <= gb * 2**30 for plan, gb in zip(plans, (4, 0.9, 0.72), strict=True)][:2] == [True, True]
     assert plans[2].ahead <= plans[1].ahead
 
 
 def test_the_movies_people_have_fit_what_was_promised():
-    assert plan_memory(work(), 4 * 2**30).needed < 1.3 * 2**30
-    k3 = work(shape=(40, 4092, 5760), step=5, numbers=(15, 11))
-    assert plan_memory(k3, 4 * 2**30).needed < 2.2 * 2**30
+    for threads in (1, 2):
+        assert plan_memory(work(threads=threads), 4 * 2**30).needed < 1.3e9
+        k3 = work(shape=(40, 4092, 5760), step=5, numbers=(15, 11), threads=threads)
+        assert plan_memory(k3, 4 * 2**30).needed < 2.2e9

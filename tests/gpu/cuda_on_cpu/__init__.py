@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 GUARD = 256  # bytes of 0xFF (NaN) before and after each array
 SHARED_MOST = 48 * 1024
+_LAUNCHING = threading.Lock()  # a launch at a time: its threads and blocks are globals of the shim
 
 _BARRIER = re.compile(r"__sync(threads|warp)|__shfl")
 _SIGNATURE = re.compile(
@@ -163,14 +165,16 @@ class Function:
             held.append(pointer)
             pointers[i] = ctypes.cast(ctypes.pointer(pointer), ctypes.c_void_p)
         settings = (ctypes.c_uint * 9)(*shape, shared_mem, int(self.module.has_barriers), RawModule.order)
-        wrong = self._launch(settings, pointers)
+        with _LAUNCHING:
+            wrong = self._launch(settings, pointers)
+            complaint = self.module._library.cpu_error().decode()
         for given, raw, where, constant in guarded:
             if (raw[:GUARD] != 0xFF).any() or (raw[-GUARD:] != 0xFF).any():
                 raise ShimError(f"{where}: written outside the array")
             if not constant:
                 given[...] = raw[GUARD:-GUARD].view(given.dtype).reshape(given.shape)
         if wrong:
-            raise ShimError(f"{self.name}: {self.module._library.cpu_error().decode()}")
+            raise ShimError(f"{self.name}: {complaint}")
 
 
 def sanitized(engine: str, arguments: Sequence[str], timeout: float = 300) -> "subprocess.CompletedProcess[str]":
