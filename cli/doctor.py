@@ -80,7 +80,7 @@ def _this_machine() -> Iterator[Finding]:
     models = [gpu.model for gpu in machine.gpus]
     gpus = ", ".join(f"{models.count(model)} x {model}" for model in dict.fromkeys(models)) or "no GPU"
     yield Finding(GREEN, "this machine", f"{len(machine.cores)} threads, {format_memory(machine.memory)}, {gpus}")
-    yield from look_here(Path.cwd(), len(machine.gpus))
+    yield from look_here(Path.cwd())
     relion = shutil.which(RELION)
     yield Finding(GREEN, "RELION", f"{relion or 'not on PATH'}{'' if relion else '; no job needs it'}")
     yield _programs(Path.cwd())

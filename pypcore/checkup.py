@@ -24,13 +24,12 @@ class Finding:
     do: str = ""
 
 
-def look_here(folder: Path, gpus: int) -> Iterator[Finding]:
-    """Look at the disk of ``folder``, limits of the system, the cache of kernels, transforms, and CUDA."""
+def look_here(folder: Path) -> Iterator[Finding]:
+    """Look at the disk of ``folder``, limits of the system, the cache of kernels, and transforms."""
     yield _disk(folder)
     yield _open_files()
     yield _cache()
     yield _transforms()
-    yield _cuda(gpus)
 
 
 def _disk(folder: Path) -> Finding:
@@ -90,17 +89,4 @@ def _transforms() -> Finding:
         return Finding(GREEN, "Fourier transforms", "Intel's MKL (mkl-fft)")
     return Finding(
         GREEN, "Fourier transforms", "SciPy's; pip install 'pypcore[mkl]' brings MKL's, quicker on Intel and AMD"
-    )
-
-
-def _cuda(gpus: int) -> Finding:
-    if not gpus:
-        return Finding(GREEN, "CUDA", "no GPU here, and none is needed")
-    from pypcore.cuda import cuda_here
-
-    cuda = cuda_here()
-    if cuda.devices:
-        return Finding(GREEN, "CUDA", cuda.described)
-    return Finding(
-        AMBER, "CUDA", f"{gpus} GPUs, and CuPy can't use them: {cuda.reason}", "programs of others may all the same"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pypcore import checkup, cuda
+from pypcore import checkup
 from pypcore.cli.doctor import app
 
 TEXTS = Path(__file__).parents[1] / "slurm_pure/texts"
@@ -146,7 +146,6 @@ def test_what_jobs_need_of_the_machine_has_a_line_each(alone: Path) -> None:
     assert "GB free in" in line(done, "disk")
     assert line(done, "open files").startswith("green")
     assert line(done, "compiled kernels").startswith("green")
-    assert line(done, "CUDA") == "green  CUDA: no GPU here, and none is needed"
     assert done.output.splitlines()[-1].startswith("Ready for run and watch")
 
 
@@ -168,9 +167,3 @@ def test_a_folder_that_can_t_be_written_to_is_red(alone: Path, monkeypatch: pyte
     assert line(done, "disk").startswith("red")
     assert "PYPCORE_CACHE_DIR" in line(done, "compiled kernels")
     assert "To mend first: disk" in done.output
-
-
-def test_gpus_that_cupy_can_t_use_are_said(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "cuda_here", lambda: cuda.Cuda(0, "no driver"))
-    (found,) = (one for one in checkup.look_here(alone, 2) if one.what == "CUDA")
-    assert (found.level, found.found) == ("amber", "2 GPUs, and CuPy can't use them: no driver")
