@@ -36,8 +36,9 @@ class Ready:
 class Arrivals:
     """The files that are not taken yet. ``discover`` lists all that there are now; times in seconds.
 
-    ``look_into`` says what a file at rest lacks. After ``patience`` without a change it is taken as it is: it fails by
-    itself, with its cause on record, and that is better than never to be heard of.
+    ``look_into`` says what a file at rest lacks, ``is_own`` whether a path is none of the microscope's. After
+    ``patience`` without a change a file is taken as it is: it fails by itself, with its cause on record, and that is
+    better than never to be heard of.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Arrivals:
         *,
         quiet: float,
         patience: float,
+        is_own: Callable[[str], bool] = lambda file: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.discover = discover
         self.root = root
         self.known = set(known)
         self.look_into = look_into
+        self.is_own = is_own
         self.quiet = quiet
         self.patience = patience
         self.clock = clock
@@ -67,7 +70,7 @@ class Arrivals:
         now, ready, there, changed = self.clock(), [], set(), False
         for path in self.discover():
             file = os.path.abspath(self.root / path)
-            if file in self.known or is_partial_name(path.name):
+            if file in self.known or is_partial_name(path.name) or self.is_own(file):
                 continue
             try:
                 stat = os.stat(file)

@@ -54,6 +54,7 @@ class Intake:
         self.root = request.root
         self.items = list(items)
         self.tell = tell
+        self._auxiliary = {os.path.abspath(file) for file in self.operation.auxiliary(self.params)}
         self.of_series = _is_of_series(self.operation)
         self.folders: list[Path] = []
         self.inputs = [self._watched(given) for given in request.inputs]
@@ -74,6 +75,7 @@ class Intake:
             self.completeness.wanting,
             quiet=quiet,
             patience=max(options.patience, quiet),
+            is_own=self.is_own,
         )
         for item in self.items[-5:]:
             self.completeness.learn(item.path)
@@ -89,13 +91,11 @@ class Intake:
                 found |= dict.fromkeys(self._of(given))
             except UsageError:
                 continue  # there is nothing of it yet
-        # A pattern may go into the job's own folder, and a gain reference lie among the movies: these are no arrivals.
-        own = {os.path.abspath(file) for file in self.operation.auxiliary(self.params)}
-        return [
-            path
-            for path in found
-            if not (self.root / path).is_relative_to(self.job.folder) and os.path.abspath(self.root / path) not in own
-        ]
+        return list(found)
+
+    def is_own(self, file: str) -> bool:
+        """Say whether a file is the job's: a pattern may go into its folder, and its gain lie among the movies."""
+        return file in self._auxiliary or file.startswith(f"{self.job.folder}{os.sep}")
 
     def _of(self, given: str) -> list[Path]:
         return [one for one in self.operation.discover(self.params, [given], self.root) if isinstance(one, Path)]

@@ -57,6 +57,7 @@ class Session(WatchListener):
         self.queue: deque[Item] = deque(outcome.launched.items[index] for index in outcome.launched.todo)
         self.in_hand: set[int] = set()
         self.stood = {item.index: state.outcome for item, state in zip(intake.items, outcome.states, strict=True)}
+        self.stood |= dict.fromkeys(outcome.launched.todo, records.WAITING)
         self.retried: set[int] = set()
         self.pace = Pace()
         self.catching_up = True
