@@ -95,7 +95,7 @@ def _others(name: str, fit: Fit, data: Evidence, d: Array) -> Iterator[tuple[Fit
     found = []
     for way in (range(here - 1, -1, -1), range(here + 1, len(values))):
         for i in way:
-            other = Prior(fit.prior.layout, replace(strengths, **{name: values[i]})).solve(data, d)  # type: ignore[arg-type]
+            other = Prior(fit.prior.layout, replace(strengths, **{name: float(values[i])})).solve(data, d)
             odds = belief(other) - best
             if odds < -_NEGLIGIBLE:
                 break
