@@ -68,7 +68,7 @@ def _grow_from(first: int, small: SmallSeries, frame: Frame, model: Model, band:
                 shifts[t] = here
                 found = spectra(small, replace(frame, shifts=shifts), band, threads, [t])[0]
                 move, peak = highest(band, reference, found)
-                here = here - move * (frame.cosines[t], 1.0)
+                here = here - move * frame.scale[t]
             if peak > height:
                 best, height, grid = here, peak, band.moved(found, -move)
         shifts[t], heights[t] = best, height
@@ -89,13 +89,13 @@ def look_again(small: SmallSeries, placed: Placed, model: Model, band: Band, thr
     references = Joint(band, frame.part(good), model.part(good), threads).predicted(grid)
     for at, t in enumerate(map(int, good)):
         move, heights[t] = highest(band, references[at], grid[at])
-        shifts[t] -= move * (frame.cosines[t], 1.0)
+        shifts[t] -= move * frame.scale[t]
     for t in map(int, np.flatnonzero(placed.heights <= SIGNIFICANT)):
         chosen = np.array([*good, t])
         reference = predict(band, frame.part(chosen), model.part(chosen), grid, threads)
         own = spectra(small, frame, band, threads, [t])[0]
         move, heights[t] = highest(band, reference, own)
-        shifts[t] -= move * (frame.cosines[t], 1.0)
+        shifts[t] -= move * frame.scale[t]
     return Placed(replace(frame, shifts=shifts), heights)
 
 

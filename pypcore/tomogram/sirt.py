@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pypcore import kernels
 from pypcore.tomogram.settings import TomogramSettings
+from pypcore.tomogram.wbp import BREADTH, DEPTH, lines_from
 
 Array = NDArray[np.float64]
 Tile = NDArray[np.float32]
@@ -45,7 +46,7 @@ class Sirt:
         """Return the volume [Z, X, Y] of ``images`` [T, U, Y]; ``tell`` hears of each iteration."""
         z, _, x = self.settings.shape
         volume = np.zeros((z, x, images.shape[2]), np.float32)
-        update = np.empty_like(volume)
+        scratch = np.empty(DEPTH * BREADTH * images.shape[2], np.float32)
         for n in range(self.settings.iterations):
             for subset, lines, rays, voxels in zip(self.subsets, self.lines, self.rays, self.voxels, strict=True):
                 seen = np.zeros((len(subset), *images.shape[1:]), np.float32)
@@ -53,21 +54,30 @@ class Sirt:
                     self.project(volume, lines, seen)
                 np.subtract(images[subset], seen, out=seen)
                 seen *= rays
-                update[:] = 0
-                self.backproject(seen, lines, update)
-                update *= voxels
-                volume += update
-                if self.settings.nonnegative:
-                    np.maximum(volume, 0, out=volume)
+                self._add(volume, seen, lines, voxels, scratch)
             if tell:
                 tell(n)
         return volume
+
+    def _add(self, volume: Tile, seen: Tile, lines: Array, voxels: Tile, scratch: Tile) -> None:
+        """Back-project what is ``seen`` into ``volume``, times ``voxels``: by blocks, which stay in the cache."""
+        depth, breadth, _ = volume.shape
+        for z in range(0, depth, DEPTH):
+            for x in range(0, breadth, BREADTH):
+                block = volume[z : z + DEPTH, x : x + BREADTH]
+                update = scratch[: block.size].reshape(block.shape)
+                update[:] = 0
+                self.backproject(seen, lines_from(lines, z, x), update)
+                update *= voxels[z : z + DEPTH, x : x + BREADTH]
+                block += update
+                if self.settings.nonnegative:
+                    np.maximum(block, 0, out=block)
 
 
 def tile_bytes(settings: TomogramSettings, tilts: int, width: int, row: int) -> int:
     """Return the memory that one tile of ``row`` slices takes while it is reconstructed."""
     z, _, x = settings.shape
-    return 4 * row * (2 * z * x + 2 * tilts * width)
+    return 4 * row * (z * x + 2 * tilts * width + DEPTH * BREADTH)
 
 
 def _inverse(of: Tile) -> Tile:
