@@ -94,12 +94,12 @@ def fit(patches: list[Patch], centres: Array, angles: Array, side: float, height
     """
     rise = height * np.sin(np.radians(angles))
     bases = {far: [_tilt_basis(angles, far, axis) for axis in (0, 1)] for far in _TILTS}
-    misfit = np.ones(len(patches))
+    worse = np.ones(len(patches))
     best: Bend | None = None
     for _ in range(_TEMPERED):
-        held = [Patch(patch.pull / own, patch.information / own) for patch, own in zip(patches, misfit, strict=True)]
+        held = [Patch(patch.pull / own, patch.information / own) for patch, own in zip(patches, worse, strict=True)]
         best, shifts = _likeliest(held, centres, bases, side, rise)
-        misfit = np.array([_misfit(patch, own) for patch, own in zip(patches, shifts, strict=True)])
+        worse = np.array([misfit(patch, own) for patch, own in zip(patches, shifts, strict=True)])
     return best
 
 
@@ -127,8 +127,8 @@ def _likeliest(
     return best, shifts
 
 
-def _misfit(patch: Patch, shifts: Array) -> float:
-    """How much more a patch disagrees with ``shifts`` [T, 2] than its own certainty allows: 1, where it doesn't."""
+def misfit(patch: Patch, shifts: Array) -> float:
+    """Return how much more a patch disagrees with ``shifts`` [T, 2] than its certainty allows: 1, where it doesn't."""
     total = freedom = 0.0
     for axis, information in enumerate(patch.information):
         rest = patch.pull[:, axis] - information @ shifts[:, axis]

@@ -65,26 +65,41 @@ class Local:
         return LocalShifts(out)
 
 
+class Parts:
+    """The field divided into ``numbers`` (x, y) of overlapping parts; ``centres`` [P, 2] (X, Y) px from its middle."""
+
+    def __init__(self, shape: tuple[int, int], numbers: tuple[int, int]) -> None:
+        """Lay them out over a frame of ``shape`` (Y, X)."""
+        (x, self.across), (y, self.along) = (_hats(n, m) for n, m in zip(shape[::-1], numbers, strict=True))
+        self.centres = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+
+    def ask(self, joint: Joint, grid: Grid, threads: Threads, moved: Array | None = None) -> list[Patch]:
+        """Ask each part how its views, of coefficients ``grid`` [T, J, B, 16], should move.
+
+        ``moved`` [P, T, 2]: px that they have been moved already, from which the answer counts.
+        """
+        scale = joint.frame.scale.T  # [2, T]
+        shares = _shares(joint, grid, self.along, self.across, threads)
+        information = _parts(joint.fishers, shares) / (scale[:, :, None] * scale[:, None, :])  # [P, 2, T, T]
+        pulls = _slopes(joint, grid, self.along, self.across, threads) / scale
+        if moved is not None:
+            pulls = pulls + np.einsum("patu,pua->pat", information, moved)
+        return [Patch(pull.T, own) for pull, own in zip(pulls, information, strict=True)]
+
+
 def bend(found: Fit, small: SmallSeries, numbers: tuple[int, int], threads: Threads) -> Local | None:
     """Find the local shifts by ``numbers`` (x, y) of patches; None where the views say nothing of any."""
     shape, frame = found.band.shape, found.frame
-    (x, across), (y, along) = (_hats(n, m) for n, m in zip(shape[::-1], numbers, strict=True))
-    centres = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
-    scale = frame.scale.T  # [2, T]
-    moved = np.zeros((len(centres), len(frame.angles), 2))
+    parts = Parts(shape, numbers)
+    moved = np.zeros((len(parts.centres), len(frame.angles), 2))
     best: Bend | None = None
     model, grid = found.model, found.grid
     for _ in range(_ROUNDS):
-        joint = Joint(found.band, frame, model, threads)
-        shares = _shares(joint, grid, along, across, threads)
-        information = _parts(joint.fishers, shares) / (scale[:, :, None] * scale[:, None, :])  # [P, 2, T, T]
-        slopes = _slopes(joint, grid, along, across, threads) / scale
-        pulls = slopes + np.einsum("patu,pua->pat", information, moved)
-        patches = [Patch(pull.T, own) for pull, own in zip(pulls, information, strict=True)]
-        best = fit(patches, centres, frame.angles, max(shape), _HEIGHT * found.model.thickness)
+        patches = parts.ask(Joint(found.band, frame, model, threads), grid, threads, moved)
+        best = fit(patches, parts.centres, frame.angles, max(shape), _HEIGHT * found.model.thickness)
         if best is None:
             return None
-        before, moved = moved, best.at(centres)
+        before, moved = moved, best.at(parts.centres)
         if np.abs(moved - before).max() < _CLOSE:
             break
         grid = _bent_spectra(small, frame, found.band, best, threads)

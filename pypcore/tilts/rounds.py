@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pypcore.motion.parallel import Threads
 from pypcore.tilts import axis as tilt_axis
-from pypcore.tilts import coarse, offset, views
+from pypcore.tilts import coarse, offset, turning, views
 from pypcore.tilts.likelihood import predict
 from pypcore.tilts.matching import Fit, centred, find_slab, match
 from pypcore.tilts.settings import AlignSettings
@@ -93,7 +93,8 @@ class Rounds:
         self.note("axis and offset", fit)
         fit = match(self.chosen, centred(fit.frame), fit.model, tilt_axis.coarse_band(shape, _FINE), self.threads)
         if self.settings.axis_search:
-            fit, axis_error = tilt_axis.refine(fit, self.chosen, self.threads, 0.3, 0.3)
+            fit, _ = tilt_axis.refine(fit, self.chosen, self.threads, 0.3, 0.3)
+            fit, axis_error = turning.refine(fit, self.chosen, self.threads)
         self.note("finest", fit)
         return fit, axis_error, offset_error
 
