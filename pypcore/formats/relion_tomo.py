@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pypcore.errors import InputError
 from pypcore.formats.ctffind import Defocus
+from pypcore.formats.local_shifts import read_local
 from pypcore.formats.star import Block, read_star, write_star
 from pypcore.formats.tilt_series import TiltSeries, View
 from pypcore.geometry import tilt_inverse, tilt_rotation
@@ -22,6 +23,7 @@ from pypcore.tilts.alignment import TiltAlignment
 
 Array = NDArray[np.float64]
 _LISTED = "rlnTomoTiltSeriesStarFile"
+_LOCAL = "pypcoreLocalShifts"
 _ALIGNED = ("rlnTomoYTilt", "rlnTomoZRot", "rlnTomoXShiftAngst", "rlnTomoYShiftAngst")
 
 
@@ -35,6 +37,7 @@ class StarSeries:
     axes: Array | None = None
     shifts: Array | None = None  # [view, (x, y)], Å
     x_tilt: float = 0.0
+    local: Path | None = None  # our local shifts, where it names any
 
     def alignment(self, image_shape: tuple[int, int], pixel_size: float) -> TiltAlignment | None:
         """Return the alignment for raw images of ``image_shape`` (y, x) and ``pixel_size`` Å, or None."""
@@ -42,8 +45,11 @@ class StarSeries:
             return None
         matrices = tilt_rotation(self.axes)
         moved = -np.einsum("nij,nj->ni", matrices, self.shifts / pixel_size)
+        used, local = self.series.used, None
+        if self.local is not None:
+            local = read_local(self.local, self.series.angles, used, image_shape, pixel_size)
         return TiltAlignment(
-            self.tilts, matrices, moved, image_shape, pixel_size, used=self.series.used, x_tilt=self.x_tilt
+            self.tilts, matrices, moved, image_shape, pixel_size, used=used, x_tilt=self.x_tilt, local=local
         )
 
 
@@ -125,7 +131,8 @@ def series_of_star(path: Path, root: Path) -> StarSeries:
         return StarSeries(series, name)
     tilts, axes, x, y = (_numbers(columns, key, path)[by_angle] for key in _ALIGNED)
     x_tilts = _numbers(columns, "rlnTomoXTilt", path) if "rlnTomoXTilt" in columns else np.zeros(1)
-    return StarSeries(series, name, tilts, axes, np.stack([x, y], 1), float(np.median(x_tilts)))
+    local = _lying(Path(columns[_LOCAL][0]), root, path) if _LOCAL in columns else None
+    return StarSeries(series, name, tilts, axes, np.stack([x, y], 1), float(np.median(x_tilts)), local)
 
 
 def _half(columns: dict[str, list[str]], key: str, index: int, root: Path, star: Path) -> Path | None:
@@ -204,10 +211,12 @@ def write_tilt_series(
     alignment: TiltAlignment,
     frames: Sequence[int],
     as_given: Callable[[Path], str],
+    local: Path | None = None,
 ) -> None:
     """Write the aligned views that are used, as RELION 5 has them, in the order they were taken where that is known.
 
-    ``frames`` are those of each view's movie (1: none); ``as_given`` turns a path into one relative to the project.
+    ``frames`` are those of each view's movie (1: none); ``as_given`` turns a path into one relative to the project;
+    ``local`` is the file of local shifts, where there are any, which RELION passes over.
     """
     _, moved = tilt_inverse(alignment.matrices, alignment.shifts)
     shifts = moved * alignment.pixel_size
@@ -246,6 +255,8 @@ def write_tilt_series(
         halves = [getattr(series.views[i], kind) for i in rows]
         if None not in halves:
             columns[key] = [_named(series.views[i], half, as_given) for i, half in zip(rows, halves, strict=True)]
+    if local is not None:
+        columns[_LOCAL] = [as_given(local)] * len(rows)
     write_star(path, {name: columns})
 
 

@@ -1,11 +1,13 @@
-"""Alignments of tilt series in files: IMOD's ``.xf`` with ``.tlt``, AreTomo's ``.aln``."""
+"""Alignments of tilt series in files: IMOD's ``.xf`` with ``.tlt``, AreTomo's ``.aln``, local shifts beside them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pypcore.errors import InputError
 from pypcore.formats.aretomo import Aln, read_aln, sections_from_zero, write_aln
+from pypcore.formats.local_shifts import local_beside, read_local
 from pypcore.formats.tilt_angles import read_angles, write_angles
 from pypcore.formats.tilt_series import TiltSeries
 from pypcore.formats.xf import read_xf, write_xf
@@ -26,8 +28,17 @@ def read_alignment(path: Path, series: TiltSeries, image_shape: tuple[int, int],
     """Read the alignment of ``series`` from an ``.xf``, with the ``.tlt`` beside it, or an ``.aln``.
 
     The rows of an .xf are those of the stack; views that are not in an .aln aren't used. ``image_shape`` (y, x) and
-    ``pixel_size`` (Å) are those of the images. Raises InputError where it is the alignment of another series.
+    ``pixel_size`` (Å) are those of the images. Local shifts that lie beside it (``NAME_local.star``) belong to it.
+    Raises InputError where it is the alignment of another series.
     """
+    whole = _read_whole(path, series, image_shape, pixel_size)
+    local = local_beside(path)
+    if local is None:
+        return whole
+    return replace(whole, local=read_local(local, series.angles, whole.used, image_shape, pixel_size))
+
+
+def _read_whole(path: Path, series: TiltSeries, image_shape: tuple[int, int], pixel_size: float) -> TiltAlignment:
     order = series.stack_order()
     if path.suffix == ".aln":
         return _of_aln(path, series, order, image_shape, pixel_size)

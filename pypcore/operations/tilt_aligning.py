@@ -82,7 +82,12 @@ def align_task(task: Task, params: AlignTiltsParameters, context: Context) -> Al
 
     task = look(task, context.threads, context.log)
     chosen = task.series.used.nonzero()[0]
-    settings = AlignSettings(axis_search=params.axis_search, offset_search=params.offset_search)
+    settings = AlignSettings(
+        axis_search=params.axis_search,
+        offset_search=params.offset_search,
+        specimen=params.specimen,
+        local=params.local,
+    )
     with (
         TiltImages(task.series.select(chosen)) as images,
         Threads(context.threads) as threads,
@@ -117,6 +122,11 @@ def align_task(task: Task, params: AlignTiltsParameters, context: Context) -> Al
         "offset_error": _plain(np.array([found.offset_error]))[0],
         "thickness_found": found.thickness,
     }
+    if params.local != (0, 0):
+        figures |= {
+            "local_shift": found.local.shift if found.local else 0.0,
+            "local_error": found.local.error if found.local else None,
+        }
     return Aligned(series, alignment, figures, errors / task.pixel_size, thickness_of(params, task.pixel_size))
 
 

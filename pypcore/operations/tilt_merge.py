@@ -18,6 +18,7 @@ _SHOWN = {  # figures on the page: heading, and how a number is written
     "tilt_axis": ("axis, °", "{:.2f}"),
     "tilt_offset": ("tilt offset, °", "{:.2f}"),
     "alignment_error": ("expected error, Å", "{:.2f}"),
+    "local_shift": ("local shifts, Å rms", "{:.1f}"),
     "largest_shift": ("largest shift, Å", "{:.0f}"),
     "pixel_size": ("pixel, Å", "{:.4g}"),
     "voxel_size": ("voxel, Å", "{:.4g}"),

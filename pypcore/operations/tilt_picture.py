@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pypcore.operations.tilt_images import Shrunk, TiltImages, normalisation
-from pypcore.tilts.alignment import TiltAlignment
+from pypcore.tilts.alignment import LocalShifts, TiltAlignment
 from pypcore.tomogram.reconstruct import Reconstruction
 from pypcore.tomogram.settings import TomogramSettings
 
@@ -47,7 +47,7 @@ def draw_alignment(
         shifts=part.shifts / binning,
         image_shape=(small.shape[1], small.shape[2]),
         pixel_size=part.pixel_size * binning,
-        local=None,
+        local=None if part.local is None else LocalShifts(part.local.nodes / binning),
     )
     height, width = part.aligned_shape
     deep = max(8, round(1.5 * thickness / binning))

@@ -7,11 +7,12 @@ each view; what is left over is the error. That of the centre is the error of th
 field has the axis' error in it too, as the tomogram has.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pypcore.geometry import tilt_centre
 from pypcore.simulate.tiltseries import SimulatedSeries, raw_places
 from pypcore.tilts.alignment import TiltAlignment
 
@@ -53,17 +54,7 @@ class TiltScore:
 def left_over(found: TiltAlignment, series: SimulatedSeries, points: Array) -> Array:
     """What no place of the specimen's points [n, (Z, Y, X)] explains: [n, views used, (x, y)] px."""
     used = np.flatnonzero(found.used)
-    plan = series.plan
-    centre = (np.array(plan.shape[::-1]) - 1) / 2
-    seen = np.empty((len(points), len(used), 2))
-    for at, t in enumerate(used):
-        raw = raw_places(points, plan, series.angles[t] + plan.tilt_offset, series.shifts[t])[:, ::-1]
-        aligned = (raw - centre) @ found.matrices[t].T + found.shifts[t] + centre
-        if found.local is not None:
-            for _ in range(2):
-                moved = np.moveaxis(found.local.at(int(t), aligned[:, 0], aligned[:, 1], plan.shape), 0, -1)
-                aligned = (raw - centre) @ found.matrices[t].T + found.shifts[t] + centre - moved
-        seen[:, at] = aligned - centre
+    seen = _seen(found, series, points)
     tilt = np.radians(found.angles[used] + found.angle_offset)
     across = np.stack([np.cos(tilt), np.sin(tilt)], -1)
     along = np.ones((len(used), 1))
@@ -76,21 +67,26 @@ def left_over(found: TiltAlignment, series: SimulatedSeries, points: Array) -> A
 def in_the_true_frame(found: TiltAlignment, series: SimulatedSeries) -> TiltAlignment:
     """The alignment with the specimen moved to where it truly is, its tilt offset too: for comparing volumes."""
     used = np.flatnonzero(found.used)
-    centre = (np.array(series.plan.shape[::-1]) - 1) / 2
     tilt = np.radians(found.angles + series.plan.tilt_offset)
     basis = np.stack([np.cos(tilt), np.sin(tilt)], -1)
     shifts = found.shifts.copy()
-    middle = np.array(
-        [
-            (raw_places(np.zeros((1, 3)), series.plan, series.angles[t], series.shifts[t])[0, ::-1] - centre)
-            @ found.matrices[t].T
-            + found.shifts[t]
-            for t in used
-        ]
-    )
+    middle = _seen(found, series, np.zeros((1, 3)))[0]
     best, *_ = np.linalg.lstsq(basis[used], middle[:, 0], rcond=None)
     shifts[:, 0] -= basis @ best
     shifts[:, 1] -= middle[:, 1].mean()
-    return TiltAlignment(
-        found.angles + series.plan.tilt_offset, found.matrices, shifts, found.image_shape, found.pixel_size, found.used
-    )
+    return replace(found, angles=found.angles + series.plan.tilt_offset, shifts=shifts, angle_offset=0.0)
+
+
+def _seen(found: TiltAlignment, series: SimulatedSeries, points: Array) -> Array:
+    """Where the found alignment has points [n, (Z, Y, X)] in each view used, from the centre: [n, views used, 2]."""
+    used, plan = np.flatnonzero(found.used), series.plan
+    seen = np.empty((len(points), len(used), 2))
+    for at, t in enumerate(map(int, used)):
+        raw = raw_places(points, plan, series.angles[t] + plan.tilt_offset, series.shifts[t])[:, ::-1]
+        whole = aligned = found.to_aligned(t, raw)
+        if found.local is not None:  # the shift is that of the aligned place, which it leads to
+            for _ in range(3):
+                moved = found.local.at(t, aligned[:, 0], aligned[:, 1], found.aligned_shape)
+                aligned = whole - np.moveaxis(moved, 0, -1)
+        seen[:, at] = aligned - tilt_centre(found.aligned_shape[::-1])
+    return seen

@@ -75,6 +75,28 @@ def make_specimen(content: Content, volume: tuple[int, int, int], reach: tuple[f
     return Specimen(np.concatenate(points), np.concatenate(weights), beads)
 
 
+def make_needle(volume: tuple[int, int, int], *, seed: int) -> Specimen:
+    """Make an object in empty space: a blunt needle of layers, off the axis, askew, leaving the field at one end.
+
+    Its cross section is not round, and a few grains are in it. ``volume``: depth, height, width, px.
+    """
+    rng = np.random.default_rng([seed, 77])
+    _, height, width = volume
+    long, thick = 0.75 * height, 0.14 * width
+    along = rng.uniform(-0.3, 1.0, 40_000) * long
+    radius = thick * np.sqrt(np.clip(1 - along / long, 0, 1))
+    disc = np.sqrt(rng.uniform(0, 1, len(along))) * radius
+    turn = rng.uniform(0, 2 * np.pi, len(along))
+    z, x = disc * np.cos(turn), 0.8 * disc * np.sin(turn)
+    layers = np.array([0.3, 1.0, 2.0, 1.2, 2.2, 0.8, 1.6])
+    weights = layers[np.clip((along / long * 6).astype(int) + 1, 0, 6)]
+    for grain in rng.integers(0, len(along), 12):
+        near = np.hypot(np.hypot(z - z[grain], x - x[grain]), along - along[grain]) < 0.25 * thick
+        weights[near] *= 1.8
+    points = np.stack([z + 0.05 * along + 4, along - 0.45 * height, x - 0.08 * along - 6], -1)
+    return Specimen(points, weights, np.zeros((0, 3)))
+
+
 def _particle(rng: np.random.Generator) -> Array:
     """One rigid cluster of 40 points about 18 px long, the same in each seed, in a random orientation."""
     base = np.random.default_rng(99).normal(0, 4.0, (40, 3)) * (1.0, 0.8, 1.3)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pypcore.kernels.cpu.points import deposit_points
 from pypcore.kernels.cpu.simulate import deposit
 from pypcore.simulate.physics import critical_exposure, electron_wavelength
-from pypcore.simulate.tilt_specimen import BLOB, Content, Specimen, make_specimen
+from pypcore.simulate.tilt_specimen import BLOB, Content, Specimen, make_needle, make_specimen
 
 Array = NDArray[np.float64]
 
@@ -42,6 +42,7 @@ class TiltPlan:
     defocus: float = 0.0  # µm, the same in all views; 0 = contrast as density
     dark: tuple[int, ...] = ()  # views with hardly any beam
     lost: tuple[int, ...] = ()  # views of another place
+    bend: float = 0.0  # px: how far places move, besides the views as a whole (``bending``)
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,50 @@ def simulate_series(content: Content, plan: TiltPlan, *, seed: int) -> Simulated
     return SimulatedSeries(tilts, angles, doses, shifts, plan, specimen)
 
 
+def simulate_needle(plan: TiltPlan, *, seed: int) -> SimulatedSeries:
+    """Record an isolated object in dark field: bright, in empty space, with noise of ``1 / plan.dose`` of it."""
+    rng = np.random.default_rng([seed, 18])
+    first, last, step = plan.angles
+    angles = np.arange(first, last + 1e-6, step)
+    shifts = plan.shift * np.sqrt(rng.uniform(0, 1, len(angles)))[:, None] * _directions(rng, len(angles))
+    specimen = make_needle((plan.depth, *plan.shape), seed=seed)
+    tilts = np.stack([_project(specimen, plan, angle, shift, 0.0) for angle, shift in zip(angles, shifts, strict=True)])
+    tilts = tilts / tilts.std() * 1000 - 5000
+    if plan.dose:
+        tilts += rng.normal(0, 1000 / plan.dose, tilts.shape)
+    return SimulatedSeries(tilts.astype(np.float32), angles, np.zeros(len(angles)), shifts, plan, specimen)
+
+
 def raw_places(points: Array, plan: TiltPlan, angle: float, shift: Sequence[float] | Array) -> Array:
     """Where points [n, (Z, Y, X)] appear in a raw view: [n, (y, x)], px."""
     t, a = np.radians(angle), np.radians(plan.axis)
-    u = points[:, 2] * np.cos(t) + points[:, 0] * np.sin(t) - shift[0]
-    v = points[:, 1] - shift[1]
+    bent = bending(points, plan, angle)
+    u = points[:, 2] * np.cos(t) + points[:, 0] * np.sin(t) + bent[:, 0] - shift[0]
+    v = points[:, 1] + bent[:, 1] - shift[1]
     height, width = plan.shape
     y = np.sin(a) * u + np.cos(a) * v + height / 2 - 0.5
     x = np.cos(a) * u - np.sin(a) * v + width / 2 - 0.5
     return np.stack([y, x], -1)
+
+
+def bending(points: Array, plan: TiltPlan, angle: float) -> Array:
+    """How much further (u, v) points [n, (Z, Y, X)] appear in the aligned view because the specimen bends: [n, 2] px.
+
+    Smooth in place and tilt, up to about ``plan.bend``; what a specimen of another shape would explain is taken out.
+    """
+    if not plan.bend:
+        return np.zeros((len(points), 2))
+    height, width = plan.shape
+    across, along = np.pi * points[:, 2] / width, np.pi * points[:, 1] / height
+    first, last, step = plan.angles
+    tilts = np.append(np.arange(first, last + 1e-6, step) + plan.tilt_offset, angle)
+    t, turn = np.radians(tilts), np.pi * tilts / 60
+    static = np.stack([np.cos(t), np.sin(t)], -1)
+    course = np.cos(turn)
+    course = course - static @ np.linalg.lstsq(static[:-1], course[:-1], rcond=None)[0]
+    u = course[-1] * np.sin(across + 0.6) * np.cos(along)
+    v = (np.sin(turn[-1] / 2) - np.sin(turn[:-1] / 2).mean()) * np.cos(across) * np.sin(along - 0.4)
+    return plan.bend * np.stack([u, v], -1)
 
 
 def _project(specimen: Specimen, plan: TiltPlan, angle: float, shift: Array, dose: float) -> Array:

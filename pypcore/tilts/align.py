@@ -13,32 +13,27 @@ from numpy.typing import NDArray
 from pypcore.errors import InputError
 from pypcore.motion.parallel import Threads
 from pypcore.tilts import axis as tilt_axis
-from pypcore.tilts import coarse, offset, views
-from pypcore.tilts.alignment import TiltAlignment
-from pypcore.tilts.likelihood import predict
-from pypcore.tilts.matching import Fit, centred, find_slab, match
+from pypcore.tilts import isolated, local, views
+from pypcore.tilts.alignment import LocalShifts, TiltAlignment
+from pypcore.tilts.matching import Fit
+from pypcore.tilts.rounds import Round, Rounds
 from pypcore.tilts.settings import AlignSettings
 from pypcore.tilts.small import SmallSeries, Tilts, shrink
-from pypcore.tilts.stretch import Frame, spectra
 from pypcore.tilts.views import BadView
 from pypcore.tilts.workers import Workers
 
 Array = NDArray[np.float64]
 
-_MEDIUM, _FINE = 0.12, 0.25  # cycles per small px up to which views are compared
+_ISOLATED = {"auto": None, "slab": False, "isolated": True}
 _SCANNED = 128  # px: longer side of the copies that axes all around are tried on
-_TURNED = 3.0  # degrees: an axis that far from where the views were placed places them anew
 
 
 @dataclass(frozen=True)
-class Round:
-    """What one round of alignment came to."""
+class LocalFound:
+    """How far patches move beyond the whole view, and the expected error of that, both Å rms."""
 
-    name: str
-    axis: float  # degrees
-    offset: float  # degrees
-    thickness: float  # Å
-    log_likelihood: float
+    shift: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class Aligned:
     are and ``bad`` why. ``error`` [T] is the expected error of a view's shift, Å (NaN where left out), the specimen's
     own place, which nothing tells, apart; ``heights`` [T] of its peak against all others, in standard deviations of
     the correlation map; ``agreement`` [T] the correlation between a view and what the others predict of it, over the
-    band that was compared, noise included.
+    band that was compared, noise included. ``local`` is None where it wasn't asked for, or nothing tells of it.
     """
 
     alignment: TiltAlignment
@@ -62,6 +57,7 @@ class Aligned:
     axis_error: float  # degrees, expected; NaN where it was not searched
     offset_error: float  # degrees, expected; NaN where it was not searched
     trace: list[Round]
+    local: LocalFound | None = None
     scanned: list[tuple[float, float]] = field(default_factory=list)  # (axis, how well views agreed) where searched
 
 
@@ -87,23 +83,27 @@ def align(
         settings: what to look for.
         threads: that may work.
         log: is told what was found.
-        on_gpu: compare views on the current device; what comes before, the small copies, is made by threads.
+        on_gpu: compare views on the current device; threads make the small copies, and look at isolated objects and at
+            the pictures of patches.
     """
     angles = np.asarray(angles, float)
     _check(tilts, angles)
     workers = Workers(threads, on_gpu=on_gpu)
-    small = shrink(tilts, settings.longest, threads)
+    small = shrink(tilts, settings.longest, threads, isolated=_ISOLATED[settings.specimen])
     bad = views.unusable(small, angles)
     usable = np.setdiff1d(np.arange(len(angles)), [one.view for one in bad])
     _enough(len(usable), bad, settings)
     kept = small.select(usable)
+    if small.isolated:
+        tiny = shrink(tilts, _SCANNED, threads, isolated=True).select(usable) if settings.axis_search else None
+        return _isolated(small, tiny, angles, usable, bad, pixel_size, axis, settings, threads, log)
     scanned: list[tuple[float, float]] = []
     if axis is None:
-        tiny = shrink(tilts, _SCANNED, threads).select(usable)
+        tiny = shrink(tilts, _SCANNED, threads, isolated=False).select(usable)
         axis, scanned = tilt_axis.scan(tiny, angles[usable], workers)
         log.info("tilt axis, all around: %.0f degrees", axis)
 
-    run = _Run(kept, angles[usable], pixel_size, settings, workers)
+    run = Rounds(kept, angles[usable], pixel_size, settings, workers)
     fit = run.placed(axis, bool(scanned))
     _enough(len(run.good), bad, settings)
     fit, axis_error, offset_error = run.refined(fit)
@@ -116,100 +116,17 @@ def align(
         )
     bad.sort(key=lambda one: one.view)
     _enough(len(run.good), bad, settings)
+    bent = None
+    if settings.local != (0, 0):
+        bent = local.bend(fit, run.chosen, settings.local, workers)
+        if bent is None:
+            log.warning("local shifts: the views tell of none, they are aligned as a whole")
     for one in bad:
         log.warning("view %d (%.1f degrees) left out: %s", one.view + 1, one.angle, one.reason)
-    return _assemble(small, angles, usable[run.good], fit, run, bad, heights, usable, axis_error, offset_error, scanned)
-
-
-class _Run:
-    """One series on its way: the views that can be compared, and what each round came to."""
-
-    def __init__(
-        self, small: SmallSeries, angles: Array, pixel_size: float, settings: AlignSettings, workers: Workers
-    ) -> None:
-        self.small, self.angles, self.settings, self.workers = small, angles, settings, workers
-        self.pixel = pixel_size * small.step  # Å, of the small views
-        self.pixel_size = pixel_size
-        self.trace: list[Round] = []
-        self.good = np.arange(len(angles))
-        self.strange: dict[int, float] = {}  # views that show something else, and the evidence of it
-
-    @property
-    def chosen(self) -> SmallSeries:
-        return self.small.select(self.good)
-
-    def placed(self, axis: float, unsure: bool) -> Fit:
-        """Place the views, find the slab and the axis; once more where the axis turned out to be far off."""
-        for _ in range(3):
-            found, fit = tilt_axis.place(self.small, self.angles, axis, self.workers)
-            self.good, self.strange = np.flatnonzero(found.heights > coarse.SIGNIFICANT), {}
-            if len(self.good) < self.settings.least_views:
-                break  # which the caller refuses
-            self.note("placed", fit)
-            fit = self.without_strangers(fit, strict=False)
-            fit = find_slab(fit, self.chosen, self.workers)
-            self.note("slab", fit)
-            if self.settings.axis_search or unsure:
-                fit, _ = tilt_axis.refine(fit, self.chosen, self.workers, 1.5, 0.5)
-                self.note("axis", fit)
-            if abs(fit.frame.axis - axis) < _TURNED:
-                break
-            axis = tilt_axis.wrapped(fit.frame.axis) if unsure else fit.frame.axis
-        return fit
-
-    def without_strangers(self, fit: Fit, *, strict: bool) -> Fit:
-        """Leave out views that show something else; ``strict``: all that are no likelier with the others than alone."""
-        evidence = fit.joint(self.workers).evidence(fit.grid)
-        out = evidence <= 0 if strict else views.strangers(evidence)
-        if not out.any():
-            return fit
-        self.strange |= {int(self.good[at]): float(evidence[at]) for at in np.flatnonzero(out)}
-        kept = np.flatnonzero(~out)
-        self.good = self.good[kept]
-        return match(self.chosen, fit.frame.part(kept), fit.model.part(kept), fit.band, self.workers)
-
-    def refined(self, fit: Fit) -> tuple[Fit, float, float]:
-        """Climb with finer detail; return the fit and the expected errors of axis and offset, degrees."""
-        axis_error = offset_error = float("nan")
-        shape = fit.band.shape
-        fit = match(self.chosen, centred(fit.frame), fit.model, tilt_axis.coarse_band(shape, _MEDIUM), self.workers)
-        fit = find_slab(fit, self.chosen, self.workers, (0.8, 1.0, 1.25))
-        self.note("finer", fit)
-        if self.settings.axis_search:
-            fit, axis_error = tilt_axis.refine(fit, self.chosen, self.workers, 0.5, 0.2)
-        if self.settings.offset_search:
-            fit, offset_error = offset.refine(fit, self.chosen, self.workers, 1.0, 0.4)
-        self.note("axis and offset", fit)
-        fit = match(self.chosen, centred(fit.frame), fit.model, tilt_axis.coarse_band(shape, _FINE), self.workers)
-        if self.settings.axis_search:
-            fit, axis_error = tilt_axis.refine(fit, self.chosen, self.workers, 0.3, 0.3)
-        self.note("finest", fit)
-        return fit, axis_error, offset_error
-
-    def heights(self, fit: Fit) -> Array:
-        """The peaks [views] of all views, those not placed too, against all others."""
-        heights, good = np.zeros(len(self.angles)), self.good
-        references = fit.joint(self.workers).predicted(fit.grid)
-        heights[good] = coarse.highest(fit.band, references, fit.grid, self.workers)[1]
-        for t in np.setdiff1d(np.arange(len(self.angles)), good):
-            angles = np.append(fit.frame.angles, self.angles[t] + self.offset(fit))
-            near = fit.frame.shifts[np.abs(fit.frame.angles - angles[-1]).argmin()]
-            frame = Frame(fit.frame.axis, angles, np.vstack([fit.frame.shifts, near]))
-            model = fit.model.part(np.append(np.arange(len(good)), 0))
-            reference = predict(fit.band, frame, model, fit.grid, self.workers)
-            alone = Frame(frame.axis, frame.angles[-1:], near[None])
-            own = spectra(self.small.select(np.array([t])), alone, fit.band, self.workers)[0]
-            heights[t] = coarse.highest(fit.band, reference[None], own[None], self.workers)[1][0]
-        return heights
-
-    def offset(self, fit: Fit) -> float:
-        """Degrees added to all tilts."""
-        return float(fit.frame.angles[0] - self.angles[self.good[0]])
-
-    def note(self, name: str, fit: Fit) -> None:
-        """Write a round down."""
-        thickness = fit.model.thickness * self.pixel
-        self.trace.append(Round(name, fit.frame.axis, self.offset(fit), thickness, fit.log_likelihood))
+    found = _assemble(
+        small, angles, usable[run.good], fit, run, bad, heights, usable, axis_error, offset_error, scanned
+    )
+    return found if bent is None else _bent(found, bent, fit, small.step, settings.local)
 
 
 def _assemble(
@@ -217,7 +134,7 @@ def _assemble(
     angles: Array,
     good: NDArray[np.intp],
     fit: Fit,
-    run: _Run,
+    run: Rounds,
     bad: list[BadView],
     found: Array,
     usable: NDArray[np.intp],
@@ -228,9 +145,7 @@ def _assemble(
     """Put what was found of the ``good`` views into the terms of the whole series as recorded."""
     count = len(angles)
     tilt_offset = float(fit.frame.angles[0] - angles[good[0]])
-    order = np.argsort(angles[good], kind="stable")
-    shifts = np.stack([np.interp(angles, angles[good][order], fit.frame.shifts[order, i]) for i in range(2)], -1)
-    shifts[good] = fit.frame.shifts
+    shifts = _between(angles, good, fit.frame.shifts)
     used = np.zeros(count, bool)
     used[good] = True
     error, heights, agreement = (np.full(count, np.nan) for _ in range(3))
@@ -250,7 +165,78 @@ def _assemble(
         axis_error,
         offset_error,
         run.trace,
-        scanned,
+        scanned=scanned,
+    )
+
+
+def _isolated(
+    small: SmallSeries,
+    tiny: SmallSeries | None,
+    angles: Array,
+    usable: NDArray[np.intp],
+    bad: list[BadView],
+    pixel_size: float,
+    axis: float | None,
+    settings: AlignSettings,
+    threads: Threads,
+    log: logging.Logger,
+) -> Aligned:
+    """Align the views of an isolated object; ``tiny``: those usable, where the axis is to be found."""
+    log.info("the specimen is taken for an isolated object in empty space (else give the specimen as a slab)")
+    if settings.local != (0, 0):
+        log.warning("local shifts: not looked for in an isolated object")
+    scanned: list[tuple[float, float]] = []
+    if axis is None and tiny is None:
+        raise InputError("the tilt axis is neither known nor to be searched; give it, or let it be found")
+    if tiny is not None:
+        found_axis, scanned = isolated.scan(tiny, angles[usable], threads, axis, tilt_axis.GUESS)
+        axis = tilt_axis.wrapped(found_axis) if axis is None else found_axis
+        log.info("tilt axis, by the profiles along it: %.1f degrees", axis)
+    assert axis is not None
+    placed = isolated.place(small.select(usable), angles[usable], axis, threads)
+    for t in np.flatnonzero(~placed.shown):
+        bad.append(BadView(int(usable[t]), float(angles[usable[t]]), placed.reason(int(t))))
+    bad.sort(key=lambda one: one.view)
+    good = usable[placed.shown]
+    _enough(len(good), bad, settings)
+    for one in bad:
+        log.warning("view %d (%.1f degrees) left out: %s", one.view + 1, one.angle, one.reason)
+    shifts = _between(angles, good, placed.shifts[placed.shown])
+    used = np.zeros(len(angles), bool)
+    used[good] = True
+    error, agreement = (np.full(len(angles), np.nan) for _ in range(2))
+    error[good] = np.hypot(*placed.error[placed.shown].T) * small.step * pixel_size
+    agreement[good] = placed.likeness[placed.shown]
+    alignment = TiltAlignment.of_axis(angles, axis, shifts * small.step, small.shape, pixel_size)
+    thickness = placed.width * small.step * pixel_size
+    nan = float("nan")
+    nowhere = np.full(len(angles), nan)
+    return Aligned(
+        replace(alignment, used=used), error, nowhere, agreement, bad, thickness, 0.0, nan, nan, [], scanned=scanned
+    )
+
+
+def _between(angles: Array, good: NDArray[np.intp], shifts: Array) -> Array:
+    """Return the shifts [T, 2] of all views from those of the ``good``: the others lie between their neighbours."""
+    order = np.argsort(angles[good], kind="stable")
+    every = np.stack([np.interp(angles, angles[good][order], shifts[order, i]) for i in range(2)], -1)
+    every[good] = shifts
+    return every
+
+
+def _bent(found: Aligned, bent: local.Local, fit: Fit, step: int, numbers: tuple[int, int]) -> Aligned:
+    """Return the same with local shifts; what all patches share goes to the views' own."""
+    alignment = found.alignment
+    shifts = alignment.shifts.copy()
+    shifts[alignment.used] += bent.whole() * step
+    part = bent.nodes(fit.frame.angles, step, alignment.aligned_shape, numbers).nodes
+    nodes = np.zeros((len(alignment), *part.shape[1:]))
+    nodes[alignment.used] = part
+    pixel = step * alignment.pixel_size
+    return replace(
+        found,
+        alignment=replace(alignment, shifts=shifts, local=LocalShifts(nodes)),
+        local=LocalFound(bent.rms * pixel, bent.bend.error * pixel),
     )
 
 

@@ -67,7 +67,7 @@ def _grow_from(first: int, small: SmallSeries, frame: Frame, model: Model, band:
                 shifts[t] = here
                 found = spectra(small, replace(frame, shifts=shifts), band, workers, [t])[0]
                 (move,), (peak,) = highest(band, reference[None], found[None], workers)
-                here = here - move * (frame.cosines[t], 1.0)
+                here = here - move * frame.scale[t]
             if peak > height:
                 best, height, grid = here, peak, band.moved(found, -move)
         shifts[t], heights[t] = best, height
@@ -87,13 +87,13 @@ def look_again(small: SmallSeries, placed: Placed, model: Model, band: Band, wor
     grid = spectra(small, frame, band, workers, list(good))
     references = Joint(band, frame.part(good), model.part(good), workers).predicted(grid)
     moves, heights[good] = highest(band, references, grid, workers)
-    shifts[good] -= moves * np.stack([frame.cosines[good], np.ones(len(good))], -1)
+    shifts[good] -= moves * frame.scale[good]
     for t in map(int, np.flatnonzero(placed.heights <= SIGNIFICANT)):
         chosen = np.array([*good, t])
         reference = predict(band, frame.part(chosen), model.part(chosen), grid, workers)
         own = spectra(small, frame, band, workers, [t])
         (move,), (heights[t],) = highest(band, reference[None], own, workers)
-        shifts[t] -= move * (frame.cosines[t], 1.0)
+        shifts[t] -= move * frame.scale[t]
     return Placed(replace(frame, shifts=shifts), heights)
 
 

@@ -137,13 +137,16 @@ class Joint:
         alone = float((power / self.alone + numbers * np.log(self.alone)).sum())
         return self.log_likelihood(grid) + self.independent * alone
 
-    def step(self, grid: Grid, slack: float) -> Step:
-        """One step of Fisher scoring for all views at once; ``slack``: px that a view may well go, a soft limit."""
-        weighed = self.weighed(grid)
-        product = (np.conj(grid) * weighed).imag
+    def slopes(self, grid: Grid) -> Array:
+        """How the log likelihood grows as views move along X and Y, [2, T] per px; ``fishers`` is its curvature."""
+        product = (np.conj(grid) * self.weighed(grid)).imag
         kx, ky = self.band.kx[None, :, None, None], self.band.ky[None, None]
         slopes = np.stack([(product * k).sum((1, 2, 3), dtype=np.float64) for k in (kx, ky)])
-        slopes *= 4 * np.pi * self.independent
+        return np.asarray(slopes * 4 * np.pi * self.independent)
+
+    def step(self, grid: Grid, slack: float) -> Step:
+        """One step of Fisher scoring for all views at once; ``slack``: px that a view may well go, a soft limit."""
+        slopes = self.slopes(grid)
         shift, error = np.zeros((len(grid), 2)), np.zeros((len(grid), 2))
         for axis in range(2):
             inverse = np.linalg.inv(self.fishers[axis] + np.eye(len(grid)) / slack**2)

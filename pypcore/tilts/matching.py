@@ -51,7 +51,7 @@ def settle(
 ) -> Fit:
     """Move all views to the nearest maximum; axis, angles and spectra stay. ``joint``: of the same angles and model."""
     joint = joint or Joint(band, frame, model, workers)
-    scale = np.stack([frame.cosines, np.ones(len(frame.angles))], -1)
+    scale = frame.scale
     for _ in range(rounds):
         grid = spectra(small, frame, band, workers)
         moved = np.zeros_like(frame.shifts)

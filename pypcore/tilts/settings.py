@@ -1,6 +1,7 @@
 """What the user asks of the alignment of a tilt series."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pypcore.errors import UsageError
 
@@ -13,6 +14,8 @@ class AlignSettings:
     offset_search: bool = True  # lay the slab flat by changing all tilts
     longest: int = 512  # px, the longer side of the copies that are compared
     least_views: int = 3  # fewer that match each other are no series
+    specimen: Literal["auto", "slab", "isolated"] = "auto"  # isolated: a bright object in empty, dark space
+    local: tuple[int, int] = (0, 0)  # patches (x, y) whose shifts are found too; (0, 0): views move as a whole
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense, whatever the series."""

@@ -1,6 +1,6 @@
 """Small copies of a series' views, which are all that alignment looks at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pypcore.kernels import fft
 from pypcore.motion.parallel import Threads
+from pypcore.tilts.emptiness import emptiness
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -48,18 +49,20 @@ class SmallSeries:
     spread: Array
     noise: Array
     finite: NDArray[np.bool_]
+    isolated: bool  # a bright object in a dark, empty field: contrast is what is above the emptiness
 
     def select(self, views: NDArray[np.intp]) -> "SmallSeries":
         """Return some views, in that order."""
-        kept = (getattr(self, name)[views] for name in ("mean", "spread", "noise", "finite"))
-        return SmallSeries(self.views[views], self.step, self.shape, *kept)
+        kept = {name: getattr(self, name)[views] for name in ("views", "mean", "spread", "noise", "finite")}
+        return replace(self, **kept)
 
 
-def shrink(tilts: Tilts, longest: int, threads: Threads) -> SmallSeries:
+def shrink(tilts: Tilts, longest: int, threads: Threads, *, isolated: bool | None = None) -> SmallSeries:
     """Make the small copies, their longer side at most ``longest`` pixels.
 
     Contrast is intensity over the view's mean - 1; where means are near 0 (a series normalised before), intensity over
-    the spread of the middle view.
+    the spread of the middle view. Of an ``isolated`` object (None: find out) it is intensity above that of the empty
+    field, over the spread of the middle view.
     """
     count, height, width = tilts.shape
     step = -(-max(height, width) // longest)
@@ -81,7 +84,11 @@ def shrink(tilts: Tilts, longest: int, threads: Threads) -> SmallSeries:
 
     threads.run(first, range(count))
     usual = float(np.median(spread[finite])) if finite.any() else 1.0
-    counts = bool(np.median(mean[finite]) > 0.2 * usual) if finite.any() else False
+    empty = emptiness(views[finite & (spread > 0)])
+    levels = np.zeros(count)
+    levels[finite & (spread > 0)] = empty.levels
+    isolated = empty.isolated if isolated is None else isolated
+    counts = not isolated and bool(np.median(mean[finite]) > 0.2 * usual) if finite.any() else False
 
     def second(t: int) -> None:
         scale = mean[t] if counts else usual
@@ -89,13 +96,16 @@ def shrink(tilts: Tilts, longest: int, threads: Threads) -> SmallSeries:
             views[t] = 0
             finite[t] = finite[t] and spread[t] > 0
             return
-        view = views[t] / np.float32(scale)
-        view -= _smooth(view)
+        if isolated:
+            view = (views[t] - np.float32(levels[t])) / np.float32(scale)
+        else:
+            view = views[t] / np.float32(scale)
+            view -= _smooth(view)
         noise[t] = _noise(view)
         views[t] = scipy.ndimage.spline_filter(view * rim, order=3, output=np.float32, mode="mirror")
 
     threads.run(second, range(count))
-    return SmallSeries(views, step, (height, width), mean, spread, noise, finite)
+    return SmallSeries(views, step, (height, width), mean, spread, noise, finite, isolated)
 
 
 def fade(n: int, share: float = _RIM) -> Array:

@@ -95,6 +95,11 @@ class Frame:
         return np.asarray(np.cos(np.radians(self.angles)))
 
     @property
+    def scale(self) -> Array:
+        """What (X, Y) of the specimen's frame come to in px of the views, [T, 2]."""
+        return np.stack([self.cosines, np.ones(len(self.angles))], -1)
+
+    @property
     def tangents(self) -> Array:
         """tan t, [T]."""
         return np.asarray(np.tan(np.radians(self.angles)))
@@ -113,11 +118,20 @@ def window(shape: tuple[int, int]) -> NDArray[np.float32]:
     return np.asarray(factors / np.sqrt((factors**2).mean()), np.float32)
 
 
+def to_small(small: SmallSeries, frame: Frame, view: int, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Return (matrix, origin): pixel (y, x) of the small view = matrix @ (Y, X) of a stretched one + origin."""
+    back = tilt_rotation(frame.axis).T  # (x, y) aligned -> raw
+    stretched = back @ np.diag([frame.cosines[view], 1.0])
+    matrix = np.ascontiguousarray(stretched[::-1, ::-1])  # (y, x)
+    centre = (np.array(small.views.shape[1:]) - 1) / 2
+    origin = centre - (back @ frame.shifts[view])[::-1] - matrix @ ((np.array(shape) - 1) / 2)
+    return matrix, np.ascontiguousarray(origin)
+
+
 def cut(small: SmallSeries, frame: Frame, view: int, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return one view in the specimen's frame, [Y, X] of ``shape``, as stretched by 1 / cos t."""
-    matrix, origin = _grid(small, frame, view, shape)
     out = np.empty(shape, np.float32)
-    sample_affine(small.views[view], matrix, origin, out)
+    sample_affine(small.views[view], *to_small(small, frame, view, shape), out)
     return out
 
 
@@ -127,22 +141,11 @@ def cut_on_gpu(small: SmallSeries, frame: Frame, chosen: list[int], shape: tuple
 
     from pypcore.kernels.gpu.affine import sample_many
 
-    grids = [
-        np.concatenate([origin, matrix.ravel()]) for matrix, origin in (_grid(small, frame, v, shape) for v in chosen)
-    ]
+    places = [to_small(small, frame, view, shape) for view in chosen]
+    grids = [np.concatenate([origin, matrix.ravel()]) for matrix, origin in places]
     out = cupy.empty((len(chosen), *shape), cupy.float32)
     sample_many(workers.there(small.views), np.array(chosen, np.int32), np.array(grids), out)
     return out
-
-
-def _grid(small: SmallSeries, frame: Frame, view: int, shape: tuple[int, int]) -> tuple[Array, Array]:
-    """Return the matrix and the origin, (y, x), by which a view is sampled."""
-    back = tilt_rotation(frame.axis).T  # (x, y) aligned -> raw
-    stretched = back @ np.diag([frame.cosines[view], 1.0])
-    matrix = np.ascontiguousarray(stretched[::-1, ::-1])  # (y, x)
-    centre = (np.array(small.views.shape[1:]) - 1) / 2
-    origin = centre - (back @ frame.shifts[view])[::-1] - matrix @ ((np.array(shape) - 1) / 2)
-    return matrix, np.ascontiguousarray(origin)
 
 
 def spectra(small: SmallSeries, frame: Frame, band: Band, workers: Workers, views: list[int] | None = None) -> Grid:

@@ -116,7 +116,7 @@ def _solve(solver: Sirt, images: Volume, out: Volume) -> None:
 
     tilts, width, _ = images.shape
     z, _, x = solver.settings.shape
-    each = 2 * tile_bytes(solver.settings, tilts, width, 1)
+    each = 2 * tile_bytes(solver.settings, tilts, width, 1, whole=True)
     memory.batches(out.shape[1], each, some, what=f"slices of {x} x {z} voxels", most=ROW)
 
 

@@ -258,7 +258,11 @@ class Reconstruction:
         if self.compute.on_gpu:
             from pypcore.tomogram.device_stack import DeviceSirt
 
-            size = 4 * tile_bytes(self.settings, len(self.chosen), self.views.width, 1) * volumes_of(self.settings)
+            size = (
+                4
+                * tile_bytes(self.settings, len(self.chosen), self.views.width, 1, whole=True)
+                * volumes_of(self.settings)
+            )
             return DeviceSirt(self._solvers, size, self.compute.ordinals).run
         solvers, turn = self._solvers(on_cpu()), kernels.get("tile_to_planes", "cython")
 

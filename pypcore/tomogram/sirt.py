@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pypcore import kernels
 from pypcore.tomogram.settings import TomogramSettings
+from pypcore.tomogram.wbp import BREADTH, DEPTH, lines_from
 
 Array = NDArray[np.float64]
 Tile = Any  # float32, of the library that does the work
@@ -28,11 +29,13 @@ class Operators:
     xp: Any
     project: Callable[[Tile, Any, Tile], None]  # volume, lines, images
     backproject: Callable[[Tile, Any, Tile], None]  # images, lines, volume
+    block: tuple[int, int] | None = None
+    """(Z, X) of what is back-projected at once, where that has to stay in a cache; None: all."""
 
 
 def on_cpu() -> Operators:
     """Return those of NumPy's arrays."""
-    return Operators(np, kernels.get("project", "cython"), kernels.get("backproject", "cython"))
+    return Operators(np, kernels.get("project", "cython"), kernels.get("backproject", "cython"), (DEPTH, BREADTH))
 
 
 def on_gpu() -> Operators:
@@ -74,7 +77,8 @@ class Sirt:
         z, _, x = self.settings.shape
         xp = self.by.xp
         volume = xp.zeros((z, x, images.shape[2]), np.float32)
-        update = xp.empty_like(volume)
+        depth, breadth = self.by.block or (z, x)
+        scratch = xp.empty(min(depth, z) * min(breadth, x) * images.shape[2], np.float32)
         for n in range(self.settings.iterations):
             for subset, lines, rays, voxels in zip(self.subsets, self.lines, self.rays, self.voxels, strict=True):
                 seen = xp.zeros((len(lines), *images.shape[1:]), np.float32)
@@ -82,21 +86,30 @@ class Sirt:
                     self.by.project(volume, lines, seen)
                 xp.subtract(images[subset], seen, out=seen)
                 seen *= rays
-                update[:] = 0
-                self.by.backproject(seen, lines, update)
-                update *= voxels
-                volume += update
-                if self.settings.nonnegative:
-                    xp.maximum(volume, 0, out=volume)
+                self._add(volume, seen, lines, voxels, scratch)
             if tell:
                 tell(n)
         return volume
 
+    def _add(self, volume: Tile, seen: Tile, lines: Any, voxels: Tile, scratch: Tile) -> None:
+        """Back-project what is ``seen`` into ``volume``, times ``voxels``, by blocks."""
+        depth, breadth = self.by.block or volume.shape[:2]
+        for z in range(0, volume.shape[0], depth):
+            for x in range(0, volume.shape[1], breadth):
+                block = volume[z : z + depth, x : x + breadth]
+                update = scratch[: block.size].reshape(block.shape)
+                update[:] = 0
+                self.by.backproject(seen, lines_from(lines, z, x), update)
+                update *= voxels[z : z + depth, x : x + breadth]
+                block += update
+                if self.settings.nonnegative:
+                    self.by.xp.maximum(block, 0, out=block)
 
-def tile_bytes(settings: TomogramSettings, tilts: int, width: int, row: int) -> int:
-    """Return the memory that one tile of ``row`` slices takes while it is reconstructed."""
+
+def tile_bytes(settings: TomogramSettings, tilts: int, width: int, row: int, *, whole: bool = False) -> int:
+    """Return the memory that one tile of ``row`` slices takes, back-projected by blocks or as a ``whole``."""
     z, _, x = settings.shape
-    return 4 * row * (2 * z * x + 2 * tilts * width)
+    return 4 * row * (z * x + 2 * tilts * width + (z * x if whole else DEPTH * BREADTH))
 
 
 def _inverse(xp: Any, of: Tile) -> Tile:

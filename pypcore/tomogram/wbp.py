@@ -1,5 +1,6 @@
 """Back-projection of a stack of weighted images, some planes of the volume at a time."""
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,13 @@ def scratch_bytes(parts: int) -> int:
     return parts * DEPTH * BREADTH * ROW * 4
 
 
+def lines_from(lines: Array, z: int, x: int) -> Array:
+    """Return ``lines`` [T, 3] for a block of the volume that begins at plane ``z``, column ``x``."""
+    here = lines.copy()
+    here[:, 2] += lines[:, 0] * x + lines[:, 1] * z
+    return here
+
+
 def backproject(
     stack: Volume, lines: Array, parts: Sequence[slice], planes: range, out: Sequence[Volume], threads: Threads
 ) -> None:
@@ -28,6 +36,7 @@ def backproject(
     Where ``out`` has one volume more than there are parts, it is their sum. Threads share nothing but what they
     read, and the order of each voxel's sum is fixed: the result does not depend on how many there are.
     """
+    own = threading.local()  # fresh memory for each block would cost a fault a page
     kernel, turn = kernels.get("backproject", "cython"), kernels.get("tile_to_planes", "cython")
     _, height, width = out[0].shape
 
@@ -39,11 +48,13 @@ def backproject(
             slice(tile * ROW, min((tile + 1) * ROW, height)),
             slice(x, x + breadth),
         )
-        here = lines.copy()
-        here[:, 2] += lines[:, 0] * x + lines[:, 1] * z
+        here = lines_from(lines, z, x)
+        if not hasattr(own, "scratch"):
+            own.scratch = np.empty((len(parts), DEPTH * BREADTH * ROW), np.float32)
         done = []
-        for part, volume in zip(parts, out, strict=False):
-            voxels = np.zeros((depth, breadth, ROW), np.float32)
+        for part, volume, room in zip(parts, out, own.scratch, strict=False):
+            voxels = room[: depth * breadth * ROW].reshape(depth, breadth, ROW)
+            voxels[:] = 0
             kernel(stack[tile, part], np.ascontiguousarray(here[part]), voxels)
             turn(voxels, volume[where])
             done.append(voxels)

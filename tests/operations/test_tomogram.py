@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mrcfile
@@ -249,6 +250,25 @@ def test_align_tilts_leaves_what_tomogram_takes(
     taken = make(path, root, make_context("job"), alignment=root / "align/alignments", exclude_views="1")
     assert taken.figures["alignment_from"] == str(root / "align/alignments/ts.xf")
     assert taken.figures["tilt_axis"] == pytest.approx(result.figures["tilt_axis"], abs=1e-3)
+
+
+def test_local_shifts_go_the_whole_way_and_back(root: Path, make_context: Callable[..., Context]) -> None:
+    """Found, written, used in the one interpolation; taken from the STAR file and from the folder alike."""
+    bent = simulate_series("cytosol", replace(PLAN, shape=(160, 192), depth=48, bend=5.0, dose=30.0), seed=1)
+    path = write_stack(root / "in", "ts", bent)
+    options = {"tilt_axis": PLAN.axis, "axis_search": False, "offset_search": False}
+    found = make(path, root, make_context("job"), local=(3, 3), **options)
+    assert float(found.figures["local_shift"]) > 5  # type: ignore[arg-type]  # Å
+    assert found.products["local"].name == "ts_local.star"
+    star = make(found.products["tilt_series"], root, make_context("star"), pixel_size=10)
+    assert star.figures["alignment_from"] == "the STAR file"
+    folder = root / "job/alignments"
+    beside = make(path, root, make_context("folder"), alignment=folder, pixel_size=10)
+    for again in (star, beside):
+        assert np.corrcoef(density(again).ravel(), density(found).ravel())[0, 1] > 0.9999
+    found.products["local"].unlink()
+    without = make(path, root, make_context("without"), alignment=folder, pixel_size=10)
+    assert np.corrcoef(density(without).ravel(), density(found).ravel())[0, 1] < 0.95
 
 
 def ctffind_lines(views: int) -> str:

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from pypcore.motion.parallel import Threads
 from pypcore.simulate.tiltseries import TiltPlan, simulate_series
@@ -13,7 +14,7 @@ SMALL = TiltPlan(shape=(256, 256), depth=64, angles=(-60, 60, 6), shift=25, dark
 
 
 def aligned(series, axis, settings=None, angles=None, tilts=None):
-    with Threads(1) as threads:
+    with Threads(1) as threads, threadpool_limits(1, user_api="blas"):  # as tasks do
         return align(
             series.tilts if tilts is None else tilts,
             series.angles if angles is None else angles,
