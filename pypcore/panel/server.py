@@ -236,4 +236,4 @@ def _read_page() -> dict[str, Answer]:
         kind = TYPES.get(file.name.rpartition(".")[2])
         if kind:
             found[f"/{file.name}"] = Answer(file.read_bytes(), f"{kind}; charset=utf-8")
-    return found
+    return {**found, "/favicon.ico": found["/icon.svg"]}  # what a browser asks for where a page names none
