@@ -114,9 +114,7 @@ def test_a_light_module_loads_nothing_heavy(module):
     assert loaded_by(f"import {module}") == set()
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["version"], ["run", "--help"], ["status", "--help"], ["panel", "--help"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["version"], ["run", "--help"], ["status", "--help"]])
 def test_help_loads_nothing_heavy(arguments):
     code = f"""
 import sys

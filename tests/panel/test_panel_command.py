@@ -80,3 +80,8 @@ def test_changes_are_told_as_they_come_and_so_are_jobs_that_go(open_panel, tmp_p
         while not (news := next(told))["gone"]:
             pass
         assert news["jobs"] == []
+
+
+def test_the_command_starts_light() -> None:
+    code = "import pypcore.cli.panel, sys; print({'numpy', 'matplotlib', 'PIL', 'numba'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
