@@ -6,7 +6,7 @@ BUILT_FROM := pyproject.toml setup.py $(wildcard kernels/cpu/*.pyx kernels/cpu/*
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-long test-programs lint types wheel bench format relion slurm clean
+.PHONY: help demo test test-long test-programs lint types wheel bench format relion browser slurm clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,11 +53,7 @@ format: .venv/dev  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-relion slurm:
-	@.ci/setup $@
-
-.PHONY: browser
-browser:
+relion browser slurm:
 	@.ci/setup $@
 
 clean:  ## remove all that was built, .venv too
