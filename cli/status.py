@@ -110,8 +110,9 @@ def _print_pace(view: JobView) -> None:
         out.print(_bar(told["counts"], told["items"]))
     if told["pace"]:
         speed = told["pace"]
-        over = duration(speed["over_s"])
-        out.print(f"{speed['per_hour']:.3g} items an hour over the last {over}; {duration(speed['left_s'])} left")
+        over, hourly = duration(speed["over_s"]), speed["per_hour"]
+        written = f"{hourly:.0f}" if hourly >= 100 else f"{hourly:.3g}"
+        out.print(f"{written} items an hour over the last {over}; {duration(speed['left_s'])} left")
     elif view.known.running and told["last"]:
         out.print(f"no item ended in the last {duration(time.time() - told['last'])}", style="yellow")
 

@@ -130,8 +130,8 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self._refuse(403, "this link was used before; the terminal shows a new one")
             return
-        self._on_to_the_page({"Set-Cookie": session})
         self.server.linked(self.server.link)
+        self._on_to_the_page({"Set-Cookie": session})
 
     def _on_to_the_page(self, headers: dict[str, str]) -> None:
         """Lead to the page by a page of ours: the cookie is not sent along where another site's link led here."""
@@ -236,4 +236,4 @@ def _read_page() -> dict[str, Answer]:
         kind = TYPES.get(file.name.rpartition(".")[2])
         if kind:
             found[f"/{file.name}"] = Answer(file.read_bytes(), f"{kind}; charset=utf-8")
-    return found
+    return {**found, "/favicon.ico": found["/icon.svg"]}  # what a browser asks for where a page names none

@@ -149,17 +149,22 @@ class JobView:
     def causes(self) -> list[Cause]:
         """Group what went wrong."""
         with self.lock:
-            known, sheet = self.known, self.sheet
+            known = self.known
             bad = []
             for item in known.only(records.BAD):
-                peak = sheet.used["peak_mib"][item]
-                # One that was begun after its last record and died has no word of its own yet.
-                message = "" if item in known.now.begins else sheet.messages.get(item)
-                if message is None:  # the sheet has not come to it
-                    message = str((known.states[item].record or {}).get("message", ""))
-                outcome = OUTCOMES[known.now.codes[item]]
-                bad.append((item, outcome, message, 0.0 if math.isnan(peak) else peak))
+                message, peak = "", 0.0
+                if item not in known.now.begins:  # one that was begun after its last record and died left no word
+                    message, peak = self._end(item)
+                bad.append((item, OUTCOMES[known.now.codes[item]], message, peak))
             return group(bad, str(self.job.folder), known.request, known.run)
+
+    def _end(self, item: int) -> tuple[str, float]:
+        """Return the message and the peak (MiB) of an item that went wrong, from its record where not read before."""
+        if item in self.sheet.messages:
+            peak = self.sheet.used["peak_mib"][item]
+            return self.sheet.messages[item], 0.0 if math.isnan(peak) else peak
+        record = self.known.states[item].record or {}
+        return str(record.get("message", "")), float(record.get("peak_mib") or 0.0)
 
     def failures(self) -> list[dict[str, Any]]:
         """Return the causes with some of their items and the last lines of the first one's log."""

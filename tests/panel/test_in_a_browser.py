@@ -47,6 +47,7 @@ def visit(chromium: Any) -> Iterator[Any]:
         if heed:
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+            page.on("response", lambda answer: complaints.append(answer.url) if answer.status >= 400 else None)
         page.goto(panel.server.link)
         page.wait_for_selector("#live:has-text('live')")
         return page
@@ -195,6 +196,14 @@ def test_on_a_phone_nothing_is_cut_off(open_panel, visit, made: SyntheticJob, tm
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
         page.screenshot(path=pictures / f"phone-{scheme}-{name}.png")
     assert page.locator("img.picture").evaluate("image => image.complete && image.naturalWidth") == 1200
+
+
+def test_the_page_itself_does_not_scroll_its_parts_do(open_panel, visit, made: SyntheticJob) -> None:
+    page = visit(open_panel(made.job.folder.parent))
+    page.wait_for_selector(".items tbody tr")
+    page.evaluate("document.getElementById('items').scrollIntoView()")
+    page.evaluate("document.documentElement.scrollTop = document.body.scrollTop = 500")
+    assert page.evaluate("document.querySelector('.top').getBoundingClientRect().top") == 0
 
 
 def test_script_in_names_messages_and_logs_stays_text(open_panel, visit, tmp_path: Path) -> None:

@@ -244,3 +244,13 @@ def test_jobs_are_found_below_a_folder_and_links_are_not_followed(tmp_path: Path
     (tmp_path / "jobs" / "link").symlink_to(tmp_path / "elsewhere")
     found = [str(path.relative_to(tmp_path / "jobs")) for path in find_jobs([tmp_path / "jobs", tmp_path / "jobs/a"])]
     assert found == ["a", "deep/b", "job"]
+
+
+def test_what_was_not_read_for_figures_is_told_all_the_same(made: SyntheticJob) -> None:
+    """``status`` reads no figures, the panel does: both give the same causes and commands."""
+    quick, whole = JobView(made.job.folder), JobView(made.job.folder)
+    quick.look(0)
+    whole.look()
+    assert not quick.whole
+    assert quick.causes() == whole.causes()
+    assert [cause.peak_mib for cause in quick.causes()] == [2008.0, 9318.0]

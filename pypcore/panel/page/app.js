@@ -9,7 +9,7 @@ import { jobList } from "./jobs.js";
 
 const byId = (id) => document.getElementById(id);
 const FIRST_FIGURES = 2; // are shown before any is chosen
-const EVERY = { job: 900, items: 1500, figures: 4000, resources: 8000 }; // ms between two readings of a part at least
+const EVERY = { job: 900, items: 1500, figures: 4000, resources: 8000, reading: 500 }; // ms between two readings of a part at least
 
 const state = {
   session: { control: false, token: "", folders: [] },
@@ -91,7 +91,7 @@ const readFigures = (now) => read("figures", () => `${base()}/figures`, (told) =
   state.figures = told;
   if (!state.picked) state.chosen = told.figures.slice(0, FIRST_FIGURES).map((one) => one.name);
   for (const name of state.chosen) readFigure(name);
-  if (!told.whole) readFigures();
+  if (!told.whole) setTimeout(() => readFigures(true), EVERY.reading);
   else if (!state.whole) readResources(true); // what was measured of some items only
   state.whole = told.whole;
 }, now);
