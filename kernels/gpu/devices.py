@@ -16,17 +16,27 @@ from numpy.typing import NDArray
 from pypcore.kernels.gpu.memory import set_limits
 
 Product = TypeVar("Product")
+_here = threading.local()  # how deep this thread is in ``on``
 
 
 @contextmanager
 def on(ordinal: int) -> Iterator[None]:
-    """Make a device and a stream on it the current ones of this thread; what was queued is done at the end."""
+    """Make a device and a stream on it the current ones of this thread; what was queued is done at the end.
+
+    Within another one, what that has queued is done first: memory that it let go is handed out here.
+    """
     import cupy
 
-    with cupy.cuda.Device(ordinal), cupy.cuda.Stream(non_blocking=True) as stream:
-        set_limits()
-        yield
-        stream.synchronize()
+    with cupy.cuda.Device(ordinal):
+        cupy.cuda.get_current_stream().synchronize()
+        with cupy.cuda.Stream(non_blocking=True) as stream:
+            set_limits()
+            _here.depth = getattr(_here, "depth", 0) + 1
+            try:
+                yield
+            finally:
+                _here.depth -= 1
+                stream.synchronize()
 
 
 def each(ordinals: Sequence[int], work: Callable[[int], Product]) -> list[Product]:
@@ -34,6 +44,8 @@ def each(ordinals: Sequence[int], work: Callable[[int], Product]) -> list[Produc
 
     When one fails its error is raised, named by its device; with several, the first device's.
     """
+    import cupy
+
     results: list[Any] = [None] * len(ordinals)
     errors: dict[int, BaseException] = {}
 
@@ -47,6 +59,8 @@ def each(ordinals: Sequence[int], work: Callable[[int], Product]) -> list[Produc
     if len(ordinals) == 1:
         one(0)
     else:
+        if getattr(_here, "depth", 0):
+            cupy.cuda.get_current_stream().synchronize()  # as in ``on``: the threads have other streams
         threads = [threading.Thread(target=one, args=(n,), name=f"cuda:{d}") for n, d in enumerate(ordinals)]
         for thread in threads:
             thread.start()

@@ -8,8 +8,9 @@ import fake_cupy
 import pytest
 
 from pypcore import compute, options
+from pypcore.cli import doctor
 from pypcore.compute import CPU, Asked, decide, read_device, refuse_unusable
-from pypcore.cuda import kernel_cache
+from pypcore.cuda import cuda_here, kernel_cache
 from pypcore.errors import SetupError, UsageError
 from pypcore.operations.on_device import OnDevice
 from pypcore.operations.rehearse import Rehearse
@@ -167,3 +168,37 @@ def test_a_machine_without_cuda_refuses_before_anything_begins(monkeypatch: pyte
     refuse_unusable("auto")
     with pytest.raises(SetupError, match=r"device cuda:0,1: CuPy can't be imported .*pip install 'pypcore\[cuda12\]'"):
         refuse_unusable("cuda:0,1")
+
+
+def test_doctor_tells_of_each_device(cupy: ModuleType) -> None:
+    fake_cupy.configure(2, 10 << 30)
+    found = [(one.level, one.what, one.found) for one in doctor._gpus(True)]
+    assert found[0][:2] == ("green", "CUDA")
+    assert "NVRTC 12.9, a driver that knows CUDA 12.9" in found[0][2]
+    assert found[1:] == [("green", f"cuda:{n}", "Virtual GPU, 10.0 GB, compute capability 9.0") for n in range(2)]
+
+
+@pytest.mark.parametrize(("there", "level"), [(True, "amber"), (False, "green")])
+def test_doctor_says_why_not_and_minds_it_only_where_there_is_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, there: bool, level: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    (found,) = doctor._gpus(there)
+    assert found.level == level
+    assert "CuPy can't be imported" in found.found
+
+
+def test_a_gpu_too_old_for_its_cuda_and_libraries_that_are_missing_are_told(
+    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = {"name": b"Tesla V100", "major": 7, "minor": 0, "totalGlobalMem": 1 << 34}
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceProperties", lambda number: old)
+    assert cuda_here().models[0].capability == 70
+    monkeypatch.setattr(cupy.cuda.runtime, "runtimeGetVersion", lambda: 13020)
+    assert cuda_here().reason == "Tesla V100 (sm_70) is too old for CUDA 13; pip install 'pypcore[cuda12]'"
+
+    def missing() -> None:
+        raise RuntimeError('Failure finding "libnvrtc.so.13"')
+
+    monkeypatch.setattr(cupy.cuda.nvrtc, "getVersion", missing)
+    assert cuda_here().reason.startswith("NVRTC, which compiles kernels, is missing (Failure finding")

@@ -61,17 +61,19 @@ def devices_of(job: Path) -> list[str]:
     return [record["device"] for record in map(json.loads, lines) if record.get("event") == "end"]
 
 
-def test_a_job_is_done_on_gpus_and_gone_on_with_on_the_cpu(movies: Path) -> None:
-    done = pypcore(
-        movies, "run", "motioncorr", "movies/*.tif", "-o", "job", *ASKED, "--device", "cuda", "--threads", "1"
-    )
+def test_a_job_is_done_on_gpus_a_movie_each_and_gone_on_with_on_the_cpu(movies: Path) -> None:
+    given = ["movies/*.tif", "-o", "job", *ASKED, "--device", "cuda", "--gres", "gpu:2", "--threads", "2"]
+    done = pypcore(movies, "run", "motioncorr", *given)
     assert done.returncode == 0, done.stderr
+    assert "2 at a time" in done.stderr  # one task of two lanes fits here, a GPU each
     assert "computing on cuda:0 (Virtual GPU)" in done.stderr
     assert devices_of(movies / "job") == ["cuda:0 (Virtual GPU)"] * 3
     on_gpu = read_mrc(movies / "job/micrographs/m0.mrc")[0]
     for path in (movies / "job/micrographs").glob("m0*"):
         path.unlink()
     resumed = pypcore(movies, "resume", "job", "--device", "cpu", stand_in=False)
+    assert "gres gpu:2 asks a GPU" in resumed.stderr  # it was asked for by name
+    resumed = pypcore(movies, "run", "motioncorr", "movies/*.tif", "-o", "job", *ASKED, stand_in=False)
     assert resumed.returncode == 0, resumed.stderr
     assert sorted(devices_of(movies / "job")) == ["cpu", *["cuda:0 (Virtual GPU)"] * 3]
     on_cpu = read_mrc(movies / "job/micrographs/m0.mrc")[0]
