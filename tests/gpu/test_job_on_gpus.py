@@ -103,15 +103,15 @@ def test_auto_takes_what_can_be_used_and_says_why(movies: Path) -> None:
 
 def test_particles_are_projected_and_added_up_on_gpus(machine: Path) -> None:
     molecule, known = simulated.chain(count=150, radius=50, sigma=4.0), simulated.random_particles(40, 3)
-    truth = simulated.density(molecule, 16, 9.0)
-    write_mrc(machine / "map.mrc", truth, 9.0, volume=True)
-    simulated.write_particles(machine, list(np.zeros((2, 20, 16, 16), np.float32)), known, 9.0)
+    truth = simulated.density(molecule, 24, 6.0)
+    write_mrc(machine / "map.mrc", truth, 6.0, volume=True)
+    simulated.write_particles(machine, list(np.zeros((2, 20, 24, 24), np.float32)), known, 6.0)
     asked = ["--map", "map.mrc", "--device", "cuda", "--memory", "1"]
     projected = pypcore(machine, "run", "project", "particles.star", "-o", "seen", *asked)
     assert projected.returncode == 0, projected.stderr
     asked = ["--device", "cuda:0,1", "--bundle-size", "2", "--memory", "1"]
     added = pypcore(machine, "run", "reconstruct", "seen/projections.star", "-o", "sums", *asked)
-    assert added.returncode == 0, added.stderr
+    assert added.returncode == 0, added.stdout + added.stderr
     assert "computing on cuda:0,1 (Virtual GPU, Virtual GPU)" in added.stderr
     assert set(devices_of(machine / "seen")) == {"cuda:0 (Virtual GPU)"}
     made = read_mrc(machine / "sums/map.mrc")[0]
