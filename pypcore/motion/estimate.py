@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pypcore.motion import coarse, outliers
+from pypcore.motion import coarse, marginal, outliers
 from pypcore.motion.field import MotionField
 from pypcore.motion.on_cpu import Stages
 from pypcore.motion.patches import DamageCurve, choose_patches
@@ -22,7 +22,7 @@ _CHOOSE = (1, 2)  # rounds in which the strengths are chosen: the start has sett
 _CLOSE = 0.02  # unbinned px: no patch of any frame moved more in the last round
 _LEAP = 3.0  # unbinned px a round may move anything
 _NODES = 25  # of the field's grid along the longer side
-_CHECKED = 5  # points along each axis at which the posterior error is evaluated
+_CHECKED = 4  # points along each axis at which the posterior error is evaluated
 _SHARED = np.array([1 / 25.0])  # 1/Å: where most of what whole frames share is
 _FINE = np.array([1 / 4.0])  # 1/Å
 _BELIEVED = 8.0  # log evidence for a motion, where no correlation peak stands for it
@@ -104,17 +104,17 @@ def estimate(
         step = motion / pixel - d
         step -= step.mean((0, 1))  # a shift common to all frames is anyone's choice: keep the start's
         step = np.clip(step, -_LEAP, _LEAP)
-        d = d + step
+        around, d = d * pixel, d + step
         if done > max(_CHOOSE) + 1 and np.abs(step).max() < _CLOSE:
             break
-    points = _points(shape)
     damaging = at_frames + settings.pre_dose if settings.dose else None
     carried = DamageCurve(damaging, 1, settings.voltage, amplitude[groups])(_FINE)[:, 0] ** 2
-    at_rest = Prior(layout, replace(strengths, local=0.0)).solve(data, d * pixel).evidence
+    error, spread = marginal.errors(fit, data, around, at_frames, _points(shape), [np.ones(len(used)), carried])
+    at_rest = Prior(layout, replace(strengths, local=0.0)).solve(data, around).evidence
     found = Estimate(
         field=_field(fit, at_frames, shape, pixel),
-        error=fit.error(at_frames, points),
-        spread=fit.error(at_frames, points, carried) / np.sqrt(2),
+        error=error,
+        spread=spread / np.sqrt(2),
         start=start,
         poor=poor[groups],
         amplitude=amplitude[groups],
@@ -181,9 +181,14 @@ def _tell_fit(found: Estimate, local: bool, at_frames: Array, first: int, log: l
         log.warning("%d patches do not fit a smooth motion, held back: x, y = %s", len(places), shown)
 
 
-def _points(shape: tuple[int, int]) -> Array:
-    ys, xs = ((np.arange(_CHECKED) + 0.5) / _CHECKED * n for n in shape)
-    return np.array([(y, x) for y in ys for x in xs])
+def _points(shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Return points [N, 2] over the field and weights [N] that add up to 1: a mean over the field, rim and all.
+
+    Gauss's nodes: what is as smooth as an error is averaged exactly, where even points would miss the rim.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(_CHECKED)
+    ys, xs = ((nodes + 1) / 2 * (n - 1) for n in shape)
+    return np.array([(y, x) for y in ys for x in xs]), np.outer(weights, weights).ravel() / 4
 
 
 def _field(fit: Fit, at: Array, shape: tuple[int, int], pixel: float) -> MotionField:

@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 EARLY = 4.0  # e-/Å²: motion up to here is "early", as in RELION
 _AT = 4.0  # Å: where the signal that is kept is told
 _POINTS, _DIRECTIONS = 5, 12
+_TRACED = 6  # frames in which the place of each patch is told
 
 
 def travel(found: Estimate, settings: MotionSettings) -> Array:
@@ -95,6 +96,7 @@ def figures(found: Estimate, frames: Frames, used: range, settings: MotionSettin
             "strengths": {**asdict(found.strengths), "steps": list(found.strengths.steps)},
             # A row a patch: x, y (px), signal power (1 on average), misfit (1 is usual), rms local motion (Å).
             "patch_table": _patch_table(found, settings),
+            **_patch_traces(found, settings),
         }
     return shown
 
@@ -107,6 +109,20 @@ def _patch_table(found: Estimate, settings: MotionSettings) -> list[list[float]]
     columns = (x.round(1), y.round(1), found.patches.level.round(3), found.patches.misfit.round(3), rms.round(3))
     rows: list[list[float]] = np.stack(columns, 1).tolist()
     return rows
+
+
+def _patch_traces(found: Estimate, settings: MotionSettings) -> dict[str, Any]:
+    """Return where the specimen at each patch was in some frames, x and y in Å from the first one, frame after frame.
+
+    More of them early, when motion is fast; all frames of all places are in ``--write-model full``.
+    """
+    assert found.patches is not None
+    count = found.field.count
+    shown = np.unique(np.rint(np.geomspace(1, count, min(count, _TRACED + 1)))).astype(int)[1:] - 1
+    y, x = found.patches.centres.T
+    moved = found.field.scattered(y, x)[shown] * settings.pixel_size  # [shown, (y, x), P]
+    traces: list[list[float]] = moved[:, ::-1].transpose(2, 0, 1).reshape(len(x), -1).round(2).tolist()
+    return {"patch_trace_frames": (shown + settings.first).tolist(), "patch_traces": traces}
 
 
 def _exposures(found: Estimate, settings: MotionSettings) -> Array:

@@ -17,13 +17,13 @@ from pypcore.motion.prior import STEP, Fit, Layout, Prior, Strengths, whole_kern
 
 Array = NDArray[np.float64]
 
-_WHOLE: dict[str, tuple[float, ...]] = {
+WHOLE: dict[str, tuple[float, ...]] = {
     "walk": (0.0, 0.015, 0.03, 0.06, 0.09, 0.12, 0.16, 0.22, 0.3, 0.6, 1.2, 2.5),
     "trend": (0.0, 0.25, 0.5, 1, 2, 4, 8, 16),
     "drift": (0.0, 0.01, 0.03, 0.1, 0.3, 1, 3),
     "jitter": (0.0, 0.06, 0.12, 0.2, 0.3, 0.45, 0.7, 1.0),
 }
-_LOCAL: dict[str, tuple[float, ...]] = {
+LOCAL: dict[str, tuple[float, ...]] = {
     "local": (0.07, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0),
     "length": (0.3, 0.4, 0.5, 0.7, 1.0),
     "time": (0.35, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0),
@@ -50,7 +50,7 @@ def choose(layout: Layout, start: Strengths, data: Evidence, d: Array) -> Fit:
     whole = _Whole(Prior(layout, smooth).solve(data, d), data, d)
     if jumps := whole.jumps(smooth):
         jumping = _search(layout, replace(smooth, steps=jumps), data, d)
-        if _belief(jumping) - len(jumps) * whole.price > _belief(best):
+        if belief(jumping) - len(jumps) * whole.price > belief(best):
             best = jumping
     return best
 
@@ -67,7 +67,8 @@ def doubt(strengths: Strengths) -> float:
     return total + sum(odds for name, odds in _PRESENT.items() if getattr(strengths, name) > 0)
 
 
-def _belief(fit: Fit) -> float:
+def belief(fit: Fit) -> float:
+    """Return the log probability of the strengths of ``fit``, up to a constant: evidence, and what is usual."""
     return fit.evidence - doubt(fit.prior.strengths)
 
 
@@ -76,15 +77,15 @@ def _search(layout: Layout, start: Strengths, data: Evidence, d: Array) -> Fit:
     best = _whole_frame(best, data, d)
     if not layout.local:
         return best
-    for name, values in _LOCAL.items():
+    for name, values in LOCAL.items():
         for value in values:
             strengths = replace(best.prior.strengths, **{name: value})  # type: ignore[arg-type]
             if strengths != best.prior.strengths:
                 fit = Prior(layout, strengths).solve(data, d)
-                best = max(best, fit, key=_belief)
+                best = max(best, fit, key=belief)
     best = _whole_frame(best, data, d)
     none = _whole_frame(Prior(layout, replace(best.prior.strengths, local=0.0)).solve(data, d), data, d)
-    return max(best, none, key=_belief)
+    return max(best, none, key=belief)
 
 
 def _whole_frame(fit: Fit, data: Evidence, d: Array) -> Fit:
@@ -93,7 +94,7 @@ def _whole_frame(fit: Fit, data: Evidence, d: Array) -> Fit:
     strengths = fit.prior.strengths
     best = whole.evidence(strengths) - doubt(strengths)
     for _ in range(2):
-        for name, values in _WHOLE.items():
+        for name, values in WHOLE.items():
             for value in values:
                 trial = replace(strengths, **{name: value})  # type: ignore[arg-type]
                 belief = whole.evidence(trial) - doubt(trial)

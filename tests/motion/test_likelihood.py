@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pypcore.motion.marginal import errors
 from pypcore.motion.parallel import Threads
 from pypcore.motion.patches import DamageCurve, Patches, Signal
 from pypcore.motion.prior import Layout, Prior, Strengths
@@ -148,6 +149,23 @@ def test_the_posterior_error_falls_with_more_data():
     ]
     assert errors[0].shape == (12,)
     assert (errors[1] < errors[0]).all()
+
+
+def test_the_error_knows_that_the_strengths_are_not_known():
+    """With much data the strengths hardly matter; with little they do, and the error is larger than the best fit's."""
+    where = layout()
+    rng = np.random.default_rng(1)
+    field = (where.centres, np.full(25, 1 / 25))
+    more = []
+    for noise in (3.0, 0.01):
+        target = np.cumsum(0.2 * rng.normal(size=(1, 12, 2)), 1) + noise * rng.normal(size=(25, 12, 2))
+        data, rest = Data(target, noise**-2), np.zeros_like(target)
+        fit = choose(where, Strengths(), data, rest)
+        known = fit.error(where.exposures, where.centres)
+        (found,) = errors(fit, data, rest, where.exposures, field, [np.ones(12)])
+        more.append(np.sqrt((found**2).mean() / (known**2).mean()))
+    assert more[0] > 1.1
+    assert more[1] == pytest.approx(1, abs=0.05)
 
 
 def test_groups_are_even_and_a_short_last_one_joins_its_neighbour():

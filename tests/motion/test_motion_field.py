@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.interpolate import make_interp_spline
 
 from pypcore.motion import MotionField
 
@@ -29,6 +30,16 @@ def make(frames, seed=0):
     scale = np.tile(float(frames) ** -np.arange(1, 4), 12)
     inside = relion(whole - whole[0], rng.normal(size=36) * scale, ys, xs)
     return field_of(inside - inside[:1].mean((2, 3), keepdims=True), ys, xs)
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 4, 5, 25])
+def test_the_field_between_its_nodes_is_the_spline_that_scipy_has(nodes):
+    grid = np.linspace(0, 499, nodes) if nodes > 1 else np.zeros(1)
+    values = np.random.default_rng(nodes).normal(size=nodes)
+    field = MotionField(np.zeros((1, 2)), np.tile(values[:, None], (1, 2, 1, 1)), grid, np.zeros(1), SHAPE)
+    ys = np.array([-3.0, 0.0, 7.5, 250.3, 499.0, 505.0])
+    expected = make_interp_spline(grid, values, k=min(3, nodes - 1))(ys) if nodes > 1 else np.full(6, values[0])
+    assert np.allclose(field.on_grid(ys, [0.0])[0, 0, :, 0], expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("frames", [4, 16, 60])
