@@ -64,7 +64,7 @@ def _mkl() -> Any:
     """Import MKL's transforms, without threads of their own.
 
     Its layer of threads is chosen by a variable that is read once, at the first call. Limiting that layer to one thread
-    is not enough: calls from several threads then wait for each other in a loop (K2 movie, two threads: 4 CPU s).
+    is not enough: calls from several threads then wait for each other in a loop (docs/motion-speed.md).
     """
     import mkl_fft
     from threadpoolctl import ThreadpoolController

@@ -95,7 +95,8 @@ def _others(name: str, fit: Fit, data: Evidence, d: Array) -> Iterator[tuple[Fit
     found = []
     for way in (range(here - 1, -1, -1), range(here + 1, len(values))):
         for i in way:
-            other = Prior(fit.prior.layout, replace(strengths, **{name: float(values[i])})).solve(data, d)
+            changed = replace(strengths, **{name: float(values[i])})  # type: ignore[arg-type]
+            other = Prior(fit.prior.layout, changed).solve(data, d)
             odds = belief(other) - best
             if odds < -_NEGLIGIBLE:
                 break

@@ -252,6 +252,10 @@ def test_the_figures_are_those_of_the_trajectory(make_movie, drift, settings):
     assert figures["motion_early"] == pytest.approx(steps[:1].sum()), "2 of 4 e-/Å² are over when frame 2 begins"
     assert figures["mean_counts"] == pytest.approx(8.0, rel=0.05)
     assert 0 < figures["motion_error"] < 1
+    assert figures["patch_trace_frames"][-1] == 12
+    traces = np.array(figures["patch_traces"]).reshape(len(figures["patch_table"]), -1, 2)  # [patch, frame, (x, y)]
+    last = [result.field.at(11, y, x) * 1.5 for x, y, *_ in figures["patch_table"]]
+    assert np.allclose(traces[:, -1, ::-1], last, atol=0.02)
 
 
 def test_the_power_spectrum_is_centred_and_positive(make_movie, drift, settings):
