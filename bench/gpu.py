@@ -1,4 +1,4 @@
-"""``python -m bench.gpu``: each kernel of motion correction and a whole movie on a GPU, beside the CPU.
+"""``python -m bench.gpu``: each kernel, and a whole movie, on a GPU, beside the CPU.
 
 Time, the bytes that a kernel has to move at least over it, and the ratio of that to the device's memory bandwidth.
 Written to be run where there is a GPU; it has not run on one.
@@ -7,14 +7,14 @@ Written to be run where there is a GPU; it has not run on one.
 import logging
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench import gpu_volumes
+from bench.gpu_timed import Timed, timed
 from pypcore.compute import Compute
 from pypcore.cuda import cuda_here
 from pypcore.errors import SetupError
@@ -29,16 +29,7 @@ from pypcore.kernels.reference.warp import CELL
 from pypcore.motion import MotionSettings, correct_movie
 from pypcore.motion.small import low_pass
 
-SHAPE, FRAMES, REPEATS = (4092, 5760), 40, 10  # a K3 movie
-
-
-@dataclass(frozen=True)
-class Timed:
-    """A kernel: milliseconds a call, and the bytes that it has to move at least."""
-
-    name: str
-    milliseconds: float
-    bytes: int
+SHAPE, FRAMES = (4092, 5760), 40  # a K3 movie
 
 
 class Noise:
@@ -48,21 +39,6 @@ class Noise:
 
     def read(self, index: int) -> np.ndarray:
         return np.random.default_rng(index).integers(0, 4, SHAPE, np.uint8)
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Milliseconds a call, by the device's clock, after one call that compiles."""
-    import cupy
-
-    work()
-    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
-    stream = cupy.cuda.get_current_stream()
-    begin.record(stream)
-    for _ in range(REPEATS):
-        work()
-    end.record(stream)
-    end.synchronize()
-    return float(cupy.cuda.get_elapsed_time(begin, end)) / REPEATS
 
 
 def kernels() -> list[Timed]:
@@ -135,12 +111,21 @@ def main() -> None:
     console.print(f"{here.models[0].name}; {here.described}")
     with devices.on(0):
         most, rows = bandwidth(), kernels()
+        volumes = [*gpu_volumes.particles(), *gpu_volumes.tomogram()]
     table = Table(title=f"kernels, frame of {SHAPE[1]} x {SHAPE[0]}", title_justify="left")
     for heading in ("kernel", "ms", "GB/s", "of the device's bandwidth"):
         table.add_column(heading)
     for row in rows:
         rate = row.bytes / row.milliseconds * 1e3
         table.add_row(row.name, f"{row.milliseconds:.3f}", f"{rate / 1e9:.0f}", f"{rate / most:.0%}")
+    console.print(table)
+    table = Table(title="kernels of particles and tomograms, beside one thread of the CPU", title_justify="left")
+    for heading in ("kernel", "ms", "GB/s", "of the device's bandwidth", "ratio to the CPU"):
+        table.add_column(heading)
+    for row, slower in volumes:
+        rate = row.bytes / row.milliseconds * 1e3
+        figures = (f"{row.milliseconds:.3f}", f"{rate / 1e9:.0f}", f"{rate / most:.0%}")
+        table.add_row(row.name, *figures, f"{slower / row.milliseconds:.0f}")
     console.print(table)
     threads = len(os.sched_getaffinity(0))
     on_cpu = whole_movie(Compute(), threads)

@@ -80,7 +80,7 @@ class Accumulator:
 
     def _make_sum(self, items: Sequence[Item]) -> None:
         if self.sum is None:
-            self.sum = self.operation.begin_sum(self.worker.params, items, self.worker.context(None))
+            self.sum = self.operation.begin_sum(self.worker.params, items, self.worker.context(None, summing=True))
 
     def _add_rest(self, items: Sequence[Item], progress: _Progress, stop: Callable[[], bool]) -> None:
         saved = time.monotonic()

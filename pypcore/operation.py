@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeGuard, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from pypcore.compute import CPU, Compute
 from pypcore.errors import UsageError
@@ -34,6 +34,23 @@ class Parameters(BaseModel):
     """Base of every operation's parameters: frozen, unknown keys refused. Each field says its unit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_whole_numbers(cls, given: Any) -> Any:
+        """Turn text into the whole number where one is to be chosen: a command line has text, and Literal wants 2."""
+        read = dict(given)
+        for name, value in read.items():
+            if isinstance(value, str) and name in cls.model_fields:
+                read[name] = _choices(cls.model_fields[name].annotation).get(value.strip(), value)
+        return read
+
+
+def _choices(annotation: Any) -> dict[str, int]:
+    """Return the whole numbers that an annotation, such as ``Literal[1, -1] | None``, lets one choose from, by text."""
+    if get_origin(annotation) is Literal:
+        return {str(one): one for one in get_args(annotation) if isinstance(one, int)}
+    return {text: one for part in get_args(annotation) for text, one in _choices(part).items()}
 
 
 @dataclass

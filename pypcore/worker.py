@@ -217,11 +217,11 @@ class Worker:
         folder = self.job.folder
         return {kind: [str(path.relative_to(folder)), path.stat().st_size] for kind, path in products.items()}
 
-    def context(self, item: Item | None) -> Context:
-        """Return what a task is handed; ``item`` None for Merge."""
+    def context(self, item: Item | None, *, summing: bool = False) -> Context:
+        """Return what a task is handed; ``item`` None for Merge, and for a sum that is begun (``summing``)."""
         self.scratch.mkdir(parents=True, exist_ok=True)
         said = 0.0
-        compute = self.compute() if item is not None or accumulates(self.operation) else CPU
+        compute = self.compute() if item is not None or summing else CPU  # Merge has no GPU
 
         def progress(share: float) -> None:
             nonlocal said

@@ -139,7 +139,7 @@ __device__ void look(const float* __restrict__ v, const float4* __restrict__ val
 }
 
 // A thread a cell. Views that pass a block's tile by are left out for all of its threads at once.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 6)
     add_slices(const float4* __restrict__ values, const float* __restrict__ views, float4* __restrict__ cells, int side,
                int entries, int first, int planes, int rows, int columns, float limit) {
   __shared__ unsigned passed[WORDS];

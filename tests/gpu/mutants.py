@@ -71,8 +71,6 @@ MUTANTS = [
     Mutant("too-narrow", "slices", "insert_slices", "off <= half + v[THICK]", "off <= v[THICK]"),
     Mutant("past-nyquist", "slices", "insert_slices",
            "|| !within(matrices + 9LL * n, kx, ky, half, limit)", ""),
-    Mutant("lost-update", "slices", "insert_slices", "atomicOr(passed + thread / 32, 1u << (thread % 32))",
-           "passed[thread / 32] |= 1u << (thread % 32)", ("tsan",)),
     Mutant("no-barrier-tiles", "slices", "insert_slices", "passed[thread] = 0;\n    __syncthreads();",
            "passed[thread] = 0;", ("fiber", "tsan")),
     Mutant("conjugate", "slices", "extract_slices", "if (mirrored) total.y = -total.y;", ""),
@@ -91,8 +89,7 @@ MUTANTS = [
     Mutant("sign", "tomogram", "project", "-rest / a", "rest / a"),
     Mutant("no-barrier-forward", "tomogram", "project", "    __syncthreads();\n    if (inside)\n      for (int k",
            "    if (inside)\n      for (int k", ("fiber", "tsan")),
-    Mutant("bound", "affine", "sample_affine", "row < 0 || row >= height", "row < 0 || row > height",
-           ("fiber", "asan")),
+    Mutant("bound", "affine", "sample_affine", "row < 0 || row >= height", "row < 0 || row > height"),
     Mutant("transposed", "affine", "sample_affine", "g[2] * i + g[3] * j", "g[3] * i + g[2] * j"),
     Mutant("truncated", "affine", "sample_affine", "low_x = floor(x)", "low_x = trunc(x)"),
 ]  # fmt: skip

@@ -11,8 +11,9 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
 
-from pypcore.formats.mrc import read_mrc
+from pypcore.formats.mrc import read_mrc, write_mrc
 from pypcore.job import Job
+from pypcore.simulate import particles as simulated
 from pypcore.status import read_status
 
 HERE = Path(__file__).parent
@@ -20,8 +21,19 @@ ASKED = ["--pixel-size", "1.5", "--dose", "2", "--voltage", "300", "--patches", 
 
 
 @pytest.fixture
-def movies(tmp_path: Path) -> Path:
-    """A folder with three small movies that drift, and a driver that tells of two GPUs."""
+def machine(tmp_path: Path) -> Path:
+    """A folder, and a driver that tells of two GPUs."""
+    program = tmp_path / "bin/nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nprintf '0, GPU-aaa, Virtual GPU\\n1, GPU-bbb, Virtual GPU\\n'\n")
+    program.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def movies(machine: Path) -> Path:
+    """A folder with three small movies that drift."""
+    tmp_path = machine
     rng = np.random.default_rng(0)
     (tmp_path / "movies").mkdir()
     for number in range(3):
@@ -29,10 +41,6 @@ def movies(tmp_path: Path) -> Path:
         seen = np.clip(0.25 * seen / seen.std(), -1, None)
         frames = [rng.poisson(9 * (1 + seen[2 * t : 2 * t + 100, t : t + 120])) for t in range(4)]
         tifffile.imwrite(tmp_path / f"movies/m{number}.tif", np.array(frames, np.uint8), photometric="minisblack")
-    program = tmp_path / "bin/nvidia-smi"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\nprintf '0, GPU-aaa, Virtual GPU\\n1, GPU-bbb, Virtual GPU\\n'\n")
-    program.chmod(0o755)
     return tmp_path
 
 
@@ -91,3 +99,20 @@ def test_auto_takes_what_can_be_used_and_says_why(movies: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "computing on cpu (auto: no NVIDIA driver on this machine" in " ".join(done.stderr.split())
     assert devices_of(movies / "job")[0].startswith("cpu (auto: no NVIDIA driver on this machine")
+
+
+def test_particles_are_projected_and_added_up_on_gpus(machine: Path) -> None:
+    molecule, known = simulated.chain(count=150, radius=50, sigma=4.0), simulated.random_particles(40, 3)
+    truth = simulated.density(molecule, 24, 6.0)
+    write_mrc(machine / "map.mrc", truth, 6.0, volume=True)
+    simulated.write_particles(machine, list(np.zeros((2, 20, 24, 24), np.float32)), known, 6.0)
+    asked = ["--map", "map.mrc", "--device", "cuda", "--memory", "1"]
+    projected = pypcore(machine, "run", "project", "particles.star", "-o", "seen", *asked)
+    assert projected.returncode == 0, projected.stderr
+    asked = ["--device", "cuda:0,1", "--bundle-size", "2", "--memory", "1"]
+    added = pypcore(machine, "run", "reconstruct", "seen/projections.star", "-o", "sums", *asked)
+    assert added.returncode == 0, added.stdout + added.stderr
+    assert "computing on cuda:0,1 (Virtual GPU, Virtual GPU)" in added.stderr
+    assert set(devices_of(machine / "seen")) == {"cuda:0 (Virtual GPU)"}
+    made = read_mrc(machine / "sums/map.mrc")[0]
+    assert np.corrcoef(made.ravel(), truth.ravel())[0, 1] > 0.9
