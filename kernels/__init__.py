@@ -27,6 +27,7 @@ _REGISTRY: dict[str, dict[str, str]] = {
     # tilt series and tomograms
     "backproject": {"reference": "reference.tomogram", "cython": "cpu.tomogram", "numba": "cpu.tomogram_numba"},
     "deposit_points": {"reference": "reference.points", "numba": "cpu.points"},
+    "fill_discs": {"reference": "reference.discs", "numba": "cpu.discs"},
     "planes_to_tile": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
     "project": {"reference": "reference.tomogram", "cython": "cpu.tomogram", "numba": "cpu.tomogram_numba"},
     "sample_affine": {"reference": "reference.affine", "numba": "cpu.affine"},

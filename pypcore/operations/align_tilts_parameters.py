@@ -1,6 +1,8 @@
 """What a user can ask of the alignment of tilt series."""
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from pypcore.operations.tilt_parameters import TiltSeriesParameters
 
@@ -18,6 +20,26 @@ class AlignTiltsParameters(TiltSeriesParameters):
     )
     axis_search: bool = Field(True, description="Find the tilt axis, from where it is said to be; no: keep it as it is")
     offset_search: bool = Field(True, description="Lay the specimen flat by an offset of all tilt angles")
+    align_by: Literal["views", "beads"] = Field(
+        "views",
+        description="views: by all that they show, without markers; beads: then by gold beads, which must be there",
+    )
+    bead_diameter: float | None = Field(
+        None, gt=0, le=1000, description="Diameter of the gold beads, nm, e.g. 10; needed wherever beads are used"
+    )
+
+    @model_validator(mode="after")
+    def _beads_hang_together(self) -> Self:
+        uses = self.bead_uses()
+        if uses and self.bead_diameter is None:
+            raise ValueError(f"{uses[0]} needs the size of the beads; give bead_diameter, in nm")
+        if not uses and self.bead_diameter is not None:
+            raise ValueError("bead_diameter is given, and nothing is done with beads; give align_by beads too")
+        return self
+
+    def bead_uses(self) -> list[str]:
+        """Return what beads are used for, as a user gave it."""
+        return ["align_by beads"] if self.align_by == "beads" else []
 
 
 def thickness_of(params: AlignTiltsParameters, pixel_size: float) -> int:
