@@ -10,12 +10,14 @@ import argparse
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from pypcore.beads.align import align_on_beads
+from pypcore.beads.settings import BeadSettings
 from pypcore.motion.parallel import Threads
 from pypcore.simulate.tilt_score import TiltScore, in_the_true_frame
 from pypcore.simulate.tilt_specimen import CONTENTS
@@ -41,6 +43,8 @@ class Row:
     kept: float  # correlation of the tomogram to the truth, of that with the true alignment
     bad_found: bool
     cpu: float  # s
+    on_beads: TiltScore | None = None  # of gold: aligned on beads, from the alignment without them
+    beads_cpu: float = 0.0  # s, besides
 
 
 def measure(content: str, seed: int, plan: TiltPlan, threads: int) -> Row:
@@ -64,7 +68,24 @@ def measure(content: str, seed: int, plan: TiltPlan, threads: int) -> Row:
         kept / most,
         {one.view for one in found.bad} == {*plan.dark, *plan.lost},
         cpu,
+        *_on_beads(series, found.alignment, threads),
     )
+
+
+def _on_beads(series: SimulatedSeries, start: TiltAlignment, threads: int) -> tuple[TiltScore | None, float]:
+    """Align a series of gold on its beads, of 10 px."""
+    if not len(series.specimen.beads):
+        return None, 0.0
+    used = np.flatnonzero(start.used)
+    settings = BeadSettings(10.0, float(series.plan.depth))
+    began = time.process_time()
+    with Threads(threads) as workers:
+        found = align_on_beads(
+            series.tilts[used], start.select(used), settings, workers, logging.getLogger("bench.tilts")
+        )
+    cpu = time.process_time() - began
+    chosen = replace(series, angles=series.angles[used], shifts=series.shifts[used])
+    return TiltScore.of(found.alignment, chosen), cpu
 
 
 def _align(series: SimulatedSeries, axis: float, threads: int) -> Aligned:
@@ -104,6 +125,11 @@ def measure_all(
                 f"{row.score.field:18.3f}  {row.score.axis:8.3f}  {row.kept:13.3f}  {row.bad_found!s:9s}"
                 f"  {row.cpu:5.1f}"
             )
+            if row.on_beads is not None:
+                out.print(
+                    f"  on its beads   {row.on_beads.shift:8.3f}{'':18s}{row.on_beads.field:18.3f}"
+                    f"  {row.on_beads.axis:8.3f}{'':29s}{row.beads_cpu:5.1f} more"
+                )
             rows.append(row)
     return rows
 

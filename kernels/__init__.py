@@ -38,6 +38,7 @@ _REGISTRY: dict[str, dict[str, str]] = {
         "cupy": "gpu.tomogram",
     },
     "deposit_points": {"reference": "reference.points", "numba": "cpu.points"},
+    "fill_discs": {"reference": "reference.discs", "numba": "cpu.discs"},
     "planes_to_tile": {"reference": "reference.tomogram", "cython": "cpu.tomogram"},
     "project": {
         "reference": "reference.tomogram",

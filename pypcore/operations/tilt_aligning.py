@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from pypcore.operations.tilt_task import Task, enough, look, spread
 from pypcore.tilts.alignment import TiltAlignment
 from pypcore.tilts.settings import AlignSettings
 
+if TYPE_CHECKING:
+    from pypcore.beads.align import Beads
+
 
 @dataclass(frozen=True)
 class Aligned:
@@ -34,6 +38,7 @@ class Aligned:
     figures: dict[str, Figure] = field(default_factory=dict)
     errors: NDArray[np.float64] | None = None
     thickness: int = 1  # unbinned pixels, drawn into the picture
+    beads: "Beads | None" = None  # those that it stands on, of all views
 
     @classmethod
     def taken(cls, series: TiltSeries, found: TiltAlignment, where: str, thickness: int) -> "Aligned":
@@ -47,7 +52,7 @@ class Aligned:
         return replace(self, series=series)
 
     def draw(self, task: Task, context: Context) -> dict[str, Path]:
-        """Draw ``alignments/NAME.png``; return what and where."""
+        """Draw ``alignments/NAME.png``, and write the beads where there are any; return what and where."""
         place = f"{ALIGNMENTS}/{task.item.name}.png"
         chosen = self.alignment.used.nonzero()[0]
         with context.write(place) as temporary, TiltImages(self.series.select(chosen)) as images:
@@ -67,7 +72,12 @@ class Aligned:
                 threads=context.threads,
                 memory=context.memory,
             )
-        return {"alignment_picture": context.job / place}
+        pictures = {"alignment_picture": context.job / place}
+        if self.beads is None:
+            return pictures
+        from pypcore.operations.bead_products import write_beads
+
+        return pictures | write_beads(task, self.series, self.alignment, self.beads, context)
 
 
 def image_shape_of(task: Task) -> tuple[int, int]:
@@ -78,6 +88,15 @@ def image_shape_of(task: Task) -> tuple[int, int]:
 
 def align_task(task: Task, params: AlignTiltsParameters, context: Context) -> Aligned:
     """Align a series from its images; views that can't take part are left out, and said why."""
+    aligned = _without_markers(task, params, context)
+    if params.align_by == "views":
+        return aligned
+    from pypcore.operations.tilt_beads import on_beads
+
+    return on_beads(task, aligned, params, context)
+
+
+def _without_markers(task: Task, params: AlignTiltsParameters, context: Context) -> Aligned:
     from pypcore.tilts.align import align  # late: an alignment that is given needs none of it
 
     task = look(task, context.threads, context.log)

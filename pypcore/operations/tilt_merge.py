@@ -11,7 +11,7 @@ from pypcore.operation import Context, Done, Result
 from pypcore.operations.project_paths import in_project
 
 REPORT = "report.html"
-_PICTURES = ("alignment_picture", "tomogram_picture")
+_PICTURES = ("alignment_picture", "beads_picture", "tomogram_picture")
 _SHOWN = {  # figures on the page: heading, and how a number is written
     "views_used": ("views used", "{:d}"),
     "views": ("of", "{:d}"),
@@ -19,6 +19,8 @@ _SHOWN = {  # figures on the page: heading, and how a number is written
     "tilt_offset": ("tilt offset, °", "{:.2f}"),
     "alignment_error": ("expected error, Å", "{:.2f}"),
     "local_shift": ("local shifts, Å rms", "{:.1f}"),
+    "beads_steady": ("gold beads", "{:d}"),
+    "bead_residual": ("their residual, Å", "{:.2f}"),
     "largest_shift": ("largest shift, Å", "{:.0f}"),
     "pixel_size": ("pixel, Å", "{:.4g}"),
     "voxel_size": ("voxel, Å", "{:.4g}"),

@@ -55,15 +55,15 @@ def draw_alignment(
     work = Reconstruction(part, settings, threads=threads, memory=memory, whole=True)
     volume = np.concatenate([slab.volume.copy() for slab in work.slabs(small)])
 
-    figure = _figure(11, 7.2)
+    figure = figure_of(11, 7.2)
     figure.suptitle(name, fontsize=10)
     tall = 0.76 * height / (height + min(deep, height))  # of the figure, for the view from above
     above, side = figure.add_axes((0.07, 0.92 - tall, 0.44, tall)), figure.add_axes((0.07, 0.07, 0.44, 0.76 - tall))
     nm = alignment.pixel_size * binning / 10
     middle = max(1, deep // 24)
-    _show(above, volume[deep // 2 - middle : deep // 2 + middle].mean(0), nm, "From above: the middle", "y, nm")
+    show_image(above, volume[deep // 2 - middle : deep // 2 + middle].mean(0), nm, "From above: the middle", "y, nm")
     rows = max(1, height // 16)
-    _show(
+    show_image(
         side,
         volume[:, height // 2 - rows : height // 2 + rows].mean(1),
         nm,
@@ -94,7 +94,7 @@ def draw_alignment(
         axis.set(title="Tilt axis", xlabel="tilt, degrees", ylabel="degrees from +y")
     for one in (shifts, axis):
         one.grid(color="0.92")
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def draw_tomogram(path: Path, name: str, slices: dict[str, Image], voxel_size: float) -> None:
@@ -105,20 +105,21 @@ def draw_tomogram(path: Path, name: str, slices: dict[str, Image], voxel_size: f
     wide, deep, high = (float(n) for n in (above.shape[1], right.shape[1], above.shape[0]))
     inch = min(7.4 / (wide + deep), 13.0 / (high + deep))
     width, height = max((wide + deep) * inch, 4.0) + 1.9, (high + deep) * inch + 1.9
-    figure = _figure(width, height)
+    figure = figure_of(width, height)
     figure.suptitle(name, fontsize=10)
 
     def room(x: float, y: float, across: float, up: float) -> Any:
         return figure.add_axes((x / width, y / height, across * inch / width, up * inch / height))
 
     bottom = 0.55 + deep * inch + 0.65
-    _show(room(0.75, bottom, wide, high), above, nm, "From above", "y, nm")
-    _show(room(0.75 + wide * inch + 0.65, bottom, deep, high), right, nm, "From the right", "", "z, nm")
-    _show(room(0.75, 0.55, wide, deep), front, nm, "From the front, along the tilt axis", "z, nm", "x, nm")
-    _save(figure, path)
+    show_image(room(0.75, bottom, wide, high), above, nm, "From above", "y, nm")
+    show_image(room(0.75 + wide * inch + 0.65, bottom, deep, high), right, nm, "From the right", "", "z, nm")
+    show_image(room(0.75, 0.55, wide, deep), front, nm, "From the front, along the tilt axis", "z, nm", "x, nm")
+    save_picture(figure, path)
 
 
-def _figure(width: float, height: float) -> Any:
+def figure_of(width: float, height: float) -> Any:
+    """Return an empty figure of so many inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -127,11 +128,12 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_picture(figure: Any, path: Path) -> None:
+    """Write a figure as PNG without a date."""
     figure.savefig(path, format="png", metadata={"Software": None}, pil_kwargs=_PNG)
 
 
-def _show(axes: Any, image: Image, nm: float, title: str, down: str, across: str = "") -> None:
+def show_image(axes: Any, image: Image, nm: float, title: str, down: str, across: str = "") -> None:
     """Show an image with its first row at the bottom, as MRC viewers do; lengths in nm from its centre."""
     from scipy.ndimage import gaussian_filter
 

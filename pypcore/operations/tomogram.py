@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from zlib import crc32
 
 from pypcore import operation
 from pypcore.errors import InputError
@@ -86,7 +87,8 @@ class Tomogram:
         from pypcore.operations.tilt_defocus import with_defocus
         from pypcore.operations.tilt_task import enough, given_alignment, look
 
-        known = None if params.realign else given_alignment(task, params.alignment, image_shape_of(task))
+        anew = params.realign or params.align_by == "beads"
+        known = None if anew else given_alignment(task, params.alignment, image_shape_of(task))
         if known is None:
             aligned = align_task(task, params, context)
         else:
@@ -110,16 +112,23 @@ class Tomogram:
         frames = params.halves == "frames"
         if frames and any(view.even is None for view in series.views):
             raise InputError(f"{task.item.path}: no even and odd frames: it isn't made of movies; give --halves tilts")
+        beads = None
+        if params.erase_beads:
+            from pypcore.beads.erase import Erased
+            from pypcore.operations.tilt_beads import beads_to_erase
+
+            beads = beads_to_erase(task, aligned, params, context)
         with TiltImages(series, "even" if frames else "all") as images:
             second = TiltImages(series, "odd") if frames else None
             try:
                 work = plan_reconstruction(series, alignment, images, params, context)
                 hand = _checked_hand(task, work, images, context) if params.ctf != "none" else {}
+                name = crc32(task.item.name.encode())
                 written = write_tomogram(
                     task.item.name,
                     work,
-                    images,
-                    second,
+                    images if beads is None else Erased(images, beads, [name, 0]),
+                    second if beads is None or second is None else Erased(second, beads, [name, 1]),
                     context,
                     kind=params.type,
                     orientation=params.orientation,
@@ -143,6 +152,8 @@ class Tomogram:
             "memory_planned": work.plan.needed,
         }
         figures |= hand
+        if beads is not None:
+            figures["beads_erased"] = len(beads.places)
         if params.type == "int8":
             figures |= {"int8_zero": written.zero, "int8_step": written.step}
         return {**written.products, "tomogram_picture": context.job / picture}, figures

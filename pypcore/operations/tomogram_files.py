@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pypcore.formats.mrc_stack import MrcVolumeWriter
 from pypcore.geometry import TILT_ORIENTATIONS, tilt_oriented
 from pypcore.operation import Context
-from pypcore.operations.tilt_images import TiltImages
-from pypcore.tomogram.reconstruct import Reconstruction, Slab
+from pypcore.tomogram.reconstruct import Reconstruction, Slab, Tilts
 
 FOLDER = "tomograms"
 ENDINGS = {"tomogram": ".mrc", "half1": "_half1.mrc", "half2": "_half2.mrc"}
@@ -33,8 +32,8 @@ class Written:
 def write_tomogram(
     name: str,
     work: Reconstruction,
-    images: TiltImages,
-    second: TiltImages | None,
+    images: Tilts,
+    second: Tilts | None,
     context: Context,
     *,
     kind: str,

@@ -72,8 +72,18 @@ class TomogramParameters(AlignTiltsParameters):
         "float32", description="Numbers in the file; int8: mean ± 5 standard deviations to ±127, as its header says"
     )
 
+    erase_beads: bool = Field(
+        False, description="Take gold beads out of the tilts first, so that the tomogram has no streaks of them"
+    )
+
+    def bead_uses(self) -> list[str]:
+        """Return what beads are used for, as a user gave it."""
+        return [*super().bead_uses(), *(["erase_beads"] if self.erase_beads else [])]
+
     @model_validator(mode="after")
     def _hang_together_as_tomogram(self) -> Self:
         if self.alignment is not None and self.realign:
             raise ValueError("alignment names one to take, realign asks for a new one; give one of them")
+        if self.alignment is not None and self.align_by == "beads":
+            raise ValueError("alignment names one to take, align_by beads asks for a new one; give one of them")
         return self

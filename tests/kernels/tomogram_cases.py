@@ -58,9 +58,19 @@ def deposit_points_case(rng: np.random.Generator, size: int) -> Arguments:
     return [np.zeros((size, size + 1, size - 1), np.float32), points, rng.random(20 * size)], [0]
 
 
+def fill_discs_case(rng: np.random.Generator, size: int) -> Arguments:
+    """Discs inside, over each other, at the edges, outside, and one that leaves no ring."""
+    image = (rng.normal(size=(2 * size, 2 * size + 3)) + np.arange(2 * size + 3) / size).astype(np.float32)
+    centres = np.concatenate([rng.uniform(-3, 2 * size + 3, (12, 2)), [[4, 4], [4.5, 6], [size, -20]]])
+    discs = np.column_stack([centres, np.full(len(centres), 3.3)])
+    discs = np.concatenate([discs, [[size, size, 0.2], [size, size, size / 4]]])
+    return [image, discs, 2.5, rng.normal(size=(len(discs), size**2 + 60)).astype(np.float32)], [0]
+
+
 CASES: dict[str, Case] = {
     "backproject": backproject_case,
     "deposit_points": deposit_points_case,
+    "fill_discs": fill_discs_case,
     "sample_affine": sample_affine_case,
     "planes_to_tile": planes_to_tile_case,
     "project": project_case,

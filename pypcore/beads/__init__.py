@@ -1,0 +1,1 @@
+"""Gold beads of a tilt series: found, followed, solved for, and taken out of the images."""
