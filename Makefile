@@ -17,7 +17,7 @@ demo: .venv/runtime  ## correct a movie with known motion and compare (needs no 
 	@echo "Here pypcore is $(BIN)/pypcore; to have it on PATH: . $(BIN)/activate"
 
 test: .venv/dev relion browser slurm lint types  ## everything a change must pass
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile  # two at a time: much of it waits; a file stays together, for what its tests share
 	@$(MAKE) --no-print-directory wheel
 
 test-long: .venv/dev relion browser slurm  ## more moments of death, larger movies; an hour or so
