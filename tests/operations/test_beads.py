@@ -86,7 +86,7 @@ def test_too_few_beads_fail_with_what_to_do(tmp_path, made, make_context, monkey
         ({"align_by": "beads"}, "align_by beads needs the size"),
         ({"erase_beads": True}, "erase_beads needs the size"),
         ({"bead_diameter": 10}, "nothing is done with beads"),
-        ({"align_by": "beads", "bead_diameter": 10, "local": (4, 4)}, "leave out local or align_by beads"),
+        ({"align_by": "beads", "bead_diameter": 10, "local": (4, 4)}, "leave out local, or align_by beads"),
         ({"align_by": "beads", "bead_diameter": 10, "alignment": "x"}, "alignment names one to take"),
     ],
 )
