@@ -14,6 +14,8 @@ from scipy.ndimage import gaussian_filter
 from pypcore.formats.mrc import read_mrc, write_mrc
 from pypcore.job import Job
 from pypcore.simulate import particles as simulated
+from pypcore.simulate.tilt_files import write_stack
+from pypcore.simulate.tiltseries import TiltPlan, simulate_series
 from pypcore.status import read_status
 
 HERE = Path(__file__).parent
@@ -116,3 +118,17 @@ def test_particles_are_projected_and_added_up_on_gpus(machine: Path) -> None:
     assert set(devices_of(machine / "seen")) == {"cuda:0 (Virtual GPU)"}
     made = read_mrc(machine / "sums/map.mrc")[0]
     assert np.corrcoef(made.ravel(), truth.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("method", [(), ("--method", "sirt", "--iterations", "2")], ids=["wbp", "sirt"])
+def test_a_tilt_series_becomes_a_tomogram_on_a_gpu_as_on_the_cpu(machine: Path, method: tuple[str, ...]) -> None:
+    plan = TiltPlan(shape=(96, 112), depth=32, angles=(-48, 48, 8), shift=4, dose=30)
+    stack = write_stack(machine / "in", "ts", simulate_series("cytosol", plan, seed=3))
+    asked = [str(stack), "--thickness", "32", "--bin", "1", "--memory", "2", "--tilt-axis", str(plan.axis), *method]
+    there = pypcore(machine, "run", "tomogram", *asked, "-o", "there", "--device", "cuda")
+    assert there.returncode == 0, there.stdout + there.stderr
+    assert devices_of(machine / "there") == ["cuda:0 (Virtual GPU)"]
+    here = pypcore(machine, "run", "tomogram", *asked, "-o", "here", stand_in=False)
+    assert here.returncode == 0, here.stdout + here.stderr
+    on_gpu, on_cpu = (read_mrc(machine / job / "tomograms/ts.mrc")[0].ravel() for job in ("there", "here"))
+    assert np.corrcoef(on_gpu, on_cpu)[0, 1] > 0.999
