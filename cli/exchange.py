@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 40
 
+FlipOption = Annotated[
+    bool, typer.Option("--flip-y", help="cryoSPARC: count particles' rows from the other end of the micrograph.")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Write over files that are there.")]
 ImageSize = Annotated[
     str | None,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pypcore.cli.common import JsonOption
-from pypcore.cli.exchange import ForceOption, ImageSize, PixelSize, print_exchanged, read_size
+from pypcore.cli.exchange import FlipOption, ForceOption, ImageSize, PixelSize, print_exchanged, read_size
 
 app = typer.Typer(add_completion=False)
 
@@ -25,9 +25,7 @@ def import_(
     ] = Path(),
     image_size: ImageSize = None,
     pixel_size: PixelSize = None,
-    flip_y: Annotated[
-        bool, typer.Option("--flip-y", help="cryoSPARC: count particles' rows from the other end of the micrograph.")
-    ] = False,
+    flip_y: FlipOption = False,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:

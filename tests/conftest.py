@@ -1,11 +1,20 @@
-"""What holds for all tests: which may be skipped, and how long an example of hypothesis may take."""
+"""What holds for all tests: which may be skipped, how long an example may take, and ways to start and resume jobs."""
 
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+
+from pypcore.job import Job
+from pypcore.local import Consent, Outcome, run_here
+from pypcore.options import refresh
 
 # An example's time says nothing on a machine that does other things too; pytest-timeout ends what hangs.
 hypothesis.settings.register_profile("pypcore", deadline=None)
@@ -38,3 +47,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker(marker):
                 item.add_marker(skip)
+
+
+@pytest.fixture
+def command() -> Callable[..., "subprocess.Popen[str]"]:
+    """Start the command line in the current folder, in a process, and a session, of its own."""
+
+    def start(*arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "pypcore.cli.main", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def resume() -> Callable[..., Outcome]:
+    """Resume a job of the current folder, in this process."""
+
+    def run(job: str = "job", consent: Consent | None = None, **options: Any) -> Outcome:
+        opened = Job.open(Path(job))
+        return run_here(opened, refresh(opened.request(), options), consent=consent, discover=False)
+
+    return run

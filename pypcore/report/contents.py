@@ -1,12 +1,14 @@
 """What a report says, gathered from the view of a job: text, numbers, and the pictures that are to be in it."""
 
 import base64
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pypcore.efficiency import PhaseUse, Use
 from pypcore.inside import inside
 from pypcore.report import charts
 from pypcore.resources import MIB_PER_GB
@@ -59,7 +61,7 @@ def gather(view: JobView, pictures: int) -> Contents:
     figures, spell = view.figures(), told["throughput"]
     found = view.efficiency()
     chosen, says = _chosen(view, figures["figures"], pictures)
-    contents = Contents(
+    return Contents(
         title=f"{told['name']}: {told['operation']}",
         facts=list(_facts(told, asked)),
         command=asked["command"],
@@ -78,9 +80,8 @@ def gather(view: JobView, pictures: int) -> Contents:
         parameters=[(name, _value(value)) for name, value in asked["parameters"].items() if value is not None],
         versions=_versions(asked),
         written=time.strftime("%Y-%m-%d %H:%M %Z"),
+        outcome_pictures=_product_pictures(view.job.folder, told["products"]),
     )
-    contents.outcome_pictures = _product_pictures(view.job.folder, told["products"])
-    return contents
 
 
 def _facts(told: dict[str, Any], asked: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -114,15 +115,14 @@ def _chosen(view: JobView, figures: list[dict[str, Any]], most: int) -> tuple[li
     extremes: list[int] = []
     if figures and figures[0]["name"] in view.sheet.figures:
         column = view.sheet.figures[figures[0]["name"]]
-        extremes = sorted(with_pictures, key=lambda item: -column[item])[: most // SHARE_OF_EXTREMES]
+        measured = [item for item in with_pictures if math.isfinite(column[item])]
+        extremes = sorted(measured, key=lambda item: -column[item])[: most // SHARE_OF_EXTREMES]
     others = [item for item in with_pictures if item not in set(extremes)]
     room = most - len(extremes)
     spread = [others[number * len(others) // room] for number in range(room)]
     largest = f"{len(extremes)} with the largest {figures[0]['label'].lower()}, then " if extremes else ""
-    return [
-        *extremes,
-        *spread,
-    ], f"{most} of {len(with_pictures)} items: {largest}{room} evenly spread over the data set."
+    says = f"{most} of {len(with_pictures)} items: {largest}{room} evenly spread over the data set."
+    return extremes + spread, says
 
 
 def _shown(page: dict[str, Any]) -> dict[str, Any]:
@@ -169,16 +169,15 @@ def _all_items(view: JobView) -> dict[str, Any]:
     return {"columns": ["Item", "Outcome", "Time, s", *heads, "Message"], "rows": rows}
 
 
-def _use(phase: Any) -> Iterator[tuple[str, ...]]:
+def _columns(use: Use) -> tuple[float, ...]:
+    return use.asked, use.median, use.most, use.enough
+
+
+def _use(phase: PhaseUse) -> Iterator[tuple[str, ...]]:
     memory, threads, walltime = phase.memory, phase.threads, phase.walltime
-    yield (
-        phase.phase,
-        "memory of a task",
-        *(_gb(getattr(memory, one)) for one in ("asked", "median", "most", "enough")),
-    )
-    yield ("", "threads kept busy", *(f"{getattr(threads, one):.3g}" for one in ("asked", "median", "most", "enough")))
-    times = (getattr(walltime, one) for one in ("asked", "median", "most", "enough"))
-    yield ("", "walltime", *(duration(seconds) for seconds in times))
+    yield (phase.phase, "memory of a task", *map(_gb, _columns(memory)))
+    yield ("", "threads kept busy", *(f"{count:.3g}" for count in _columns(threads)))
+    yield ("", "walltime", *map(duration, _columns(walltime)))
     if phase.gres:
         yield ("", "gres", phase.gres, "not measured", "", "")
 

@@ -14,6 +14,7 @@ from pypcore.report.contents import Contents, gather
 from pypcore.view.job_view import JobView
 
 PICTURES = 60
+FIRST = 100  # items that are in the page itself, as a table
 MARK = '<meta name="generator" content="pypcore report">'
 
 
@@ -38,7 +39,10 @@ def is_report(path: Path) -> bool:
 
 
 def render(contents: Contents) -> str:
-    """Return the page. Without JavaScript it lacks the search in the table of items, and nothing else."""
+    """Return the page.
+
+    Without JavaScript the table of items ends after ``FIRST`` and pictures stay small; all else is there.
+    """
     environment = Environment(
         loader=PackageLoader("pypcore.report", "template"),
         autoescape=True,
@@ -59,7 +63,7 @@ def render(contents: Contents) -> str:
         script_hash=_hash(script),
         items=Markup(items),
         svg=Markup,
-        shown_without_script=contents.items.get("rows", [])[:100],
+        shown_without_script=contents.items.get("rows", [])[:FIRST],
     )
 
 

@@ -1,7 +1,5 @@
 """Folders with items to rehearse on, and ways to run jobs on them in this process or in one of its own."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ import pytest
 
 from pypcore.job import Job
 from pypcore.local import Consent, Outcome, run_here
-from pypcore.options import prepare, refresh
+from pypcore.options import prepare
 
 
 @pytest.fixture
@@ -43,32 +41,3 @@ def rehearse(folder: Path) -> Callable[..., Outcome]:
         return run_here(Job((folder / job).absolute()), prepared.request, consent=consent)
 
     return run
-
-
-@pytest.fixture
-def resume(folder: Path) -> Callable[..., Outcome]:
-    """Resume ``job``."""
-
-    def run(job: str = "job", consent: Consent | None = None, **options: Any) -> Outcome:
-        opened = Job.open(folder / job)
-        return run_here(opened, refresh(opened.request(), options), consent=consent, discover=False)
-
-    return run
-
-
-@pytest.fixture
-def command(folder: Path) -> Callable[..., "subprocess.Popen[str]"]:
-    """Start the command line in a process, and a session, of its own."""
-
-    def start(*arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "pypcore.cli.main", *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    return start

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from pypcore.job import Job
 from pypcore.launch import launch
 from pypcore.local import Consent, Outcome, run_here
 from pypcore.merge import read_done
-from pypcore.options import prepare, refresh
+from pypcore.options import prepare
 from pypcore.records import Record
 from pypcore.simulate import particles as simulated
 from pypcore.worker import Worker
@@ -106,35 +104,6 @@ def reconstruct(folder: Path) -> Callable[..., Outcome]:
         return run_here(Job((folder / job).absolute()), prepared.request, consent=consent)
 
     return run
-
-
-@pytest.fixture
-def resume(folder: Path) -> Callable[..., Outcome]:
-    """Resume ``job``."""
-
-    def run(job: str = "job", consent: Consent | None = None, **options: Any) -> Outcome:
-        opened = Job.open(folder / job)
-        return run_here(opened, refresh(opened.request(), options), consent=consent, discover=False)
-
-    return run
-
-
-@pytest.fixture
-def command(folder: Path) -> Callable[..., "subprocess.Popen[str]"]:
-    """Start the command line in a process, and a session, of its own."""
-
-    def start(*arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "pypcore.cli.main", *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    return start
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """A folder that a microscope writes to, and a watch of it in this process or in one of its own."""
 
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -76,21 +74,3 @@ class Watching:
 def watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watching:
     monkeypatch.chdir(tmp_path)
     return Watching(tmp_path)
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
-    """Start the command line in a process, and a session, of its own."""
-
-    def start(*arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "pypcore.cli.main", *arguments],
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    return start
